@@ -1,0 +1,3 @@
+//! Developer tasks: `cargo dev`.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! netloom: parse, call one command, exit.
+
+fn main() {}
