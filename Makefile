@@ -1,0 +1,61 @@
+# The commands of this project. `make` alone lists them.
+#
+# Everything runs as root or with sudo: network namespaces and FRR's private
+# directories need it. Compiling never does, so target/ stays yours.
+
+SHELL     := /bin/bash
+CARGO     ?= cargo
+# SETUP=skip: install nothing (another distribution, or no network).
+SETUP     ?= run
+# What the tests and labs run under when make is not root.
+SUDO      := $(shell [ "$$(id -u)" = 0 ] || echo sudo -E env PATH="$$PATH")
+# cargo runs test binaries through this.
+RUNNER    := $(if $(SUDO),--config 'target."cfg(unix)".runner = ["sudo", "-E"]')
+NETLOOM   := $(or $(CARGO_TARGET_DIR),target)/release/netloom
+LAB       ?= examples/clos-bgp/lab.yaml
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-demo setup-bench build demo test test-rust bench soak gates lint deny generate
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Install the system packages that tests need (Debian, Ubuntu); starts no daemon
+	@[ "$(SETUP)" = skip ] || tools/setup.sh test
+
+setup-demo:
+	@[ "$(SETUP)" = skip ] || tools/setup.sh demo
+
+setup-bench:
+	@[ "$(SETUP)" = skip ] || tools/setup.sh bench
+
+build: ## Build the netloom command, optimised
+	$(CARGO) build --release --locked --package netloom
+
+demo: setup-demo build ## Build netloom and test a leaf-spine fabric of real FRR routers with it
+	$(SUDO) $(NETLOOM) ci $(LAB) --junit out.xml
+
+test: setup gates test-rust ## Run every test and the fast gates
+
+test-rust:
+	$(CARGO) test --workspace --locked --no-fail-fast $(RUNNER)
+
+bench: setup-bench build ## Measure against the floor, ip, mininet and hand-made links; fails below the goals
+	$(CARGO) dev bench
+
+soak: setup ## Repeat the chaos tests with many more seeded kills (SOAK=runs)
+	NETLOOM_CHAOS=$(or $(SOAK),2000) $(CARGO) test --workspace --locked $(RUNNER) -- chaos --nocapture
+
+gates: ## The fast gates: formatting, clippy, direction of the crates, generated files
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	$(CARGO) dev layers
+	$(CARGO) dev generate --check
+
+lint: gates deny ## The fast gates and `deny`
+
+deny: ## Licences, bans and sources of every dependency (installs cargo-deny once: 2.5 minutes)
+	tools/deny.sh
+
+generate: ## Rewrite the generated files: schema, command reference, man pages, completions
+	$(CARGO) dev generate
