@@ -1,0 +1,210 @@
+//! The desired state of one host: what the engine makes true.
+//!
+//! Everything here is plain data that serialises: the engine stores the last applied plan beside the lab, and `--dry-run` prints the
+//! difference of two.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+
+use indexmap::IndexMap;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use netloom_api::lab::Lab;
+use netloom_api::link::{AclRule, Impair};
+use netloom_api::node::{HostInterface, NodeKind};
+use netloom_api::values::{EndRef, IfName, LabName, Mac, NodeName};
+use serde::{Deserialize, Serialize};
+
+/// Everything one host must hold for one instance of a lab.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The instance: the lab's name, or what `--name` says.
+    pub instance: LabName,
+    /// Canonical lab this was made from.
+    pub lab: Lab,
+    pub nodes: IndexMap<NodeName, NodePlan>,
+    pub links: Vec<LinkPlan>,
+    pub management: Option<ManagementPlan>,
+    /// What was handed out; the next plan starts from it.
+    pub allocation: Allocation,
+    /// Lab-wide `/etc/hosts`.
+    pub hosts_file: String,
+}
+
+/// What has an identity and what it holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Allocation {
+    /// Link id → subnets taken from the `links` pool.
+    pub links: BTreeMap<String, Subnets>,
+    /// Node → loopback addresses.
+    pub loopbacks: BTreeMap<NodeName, Addresses>,
+    /// `lan` node → its subnets.
+    pub lans: BTreeMap<NodeName, Subnets>,
+    /// End on a `lan` → host number inside its subnets.
+    pub lan_hosts: BTreeMap<EndRef, u32>,
+    /// Node → management addresses.
+    pub management: BTreeMap<NodeName, Addresses>,
+    /// End → interface index inside its node. Interfaces appear in the order of the file on the first `up`.
+    pub ifindexes: BTreeMap<EndRef, u32>,
+}
+
+/// A subnet of each family, where there is one.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subnets {
+    pub v4: Option<Ipv4Net>,
+    pub v6: Option<Ipv6Net>,
+}
+
+/// An address of each family, where there is one.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Addresses {
+    pub v4: Option<Ipv4Net>,
+    pub v6: Option<Ipv6Net>,
+}
+
+/// One node.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NodePlan {
+    pub kind: NodeKind,
+    pub hostname: String,
+    /// Addresses of `lo` beside 127.0.0.1/8 and ::1/128.
+    pub loopback: Vec<IpNet>,
+    pub routes: Vec<RoutePlan>,
+    /// `net.*` keys, `net.ipv4.ip_forward` → `1`.
+    pub sysctls: BTreeMap<String, String>,
+    /// Absolute path → file. Templates are rendered.
+    pub files: BTreeMap<String, FilePlan>,
+    /// Started in this order; an `frr` node's daemons are processes like any other.
+    pub processes: IndexMap<String, ProcessPlan>,
+    /// Commands after the processes are up.
+    pub on_up: Vec<Vec<String>>,
+    /// Commands before the node is taken down.
+    pub on_down: Vec<Vec<String>>,
+    /// Environment of everything that runs in the node.
+    pub env: BTreeMap<String, String>,
+    pub ready: ReadyPlan,
+    pub wait_for: Vec<NodeName>,
+    pub limits: Limits,
+    /// For `host` nodes.
+    pub host: Option<HostInterface>,
+    /// True when anything must run or be written before the node counts as up; an idle node is only a namespace.
+    pub populated: bool,
+}
+
+/// A route netloom puts into a node's main table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoutePlan {
+    pub to: IpNet,
+    pub via: Option<IpAddr>,
+    pub dev: Option<IfName>,
+    pub metric: Option<u32>,
+    pub blackhole: bool,
+}
+
+/// A file, decided to the byte.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FilePlan {
+    pub content: String,
+    /// Permission bits.
+    pub mode: u32,
+    /// `USER` or `USER:GROUP`; resolved on the host. Empty: root.
+    pub owner: String,
+}
+
+/// A process of a node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProcessPlan {
+    /// Program (searched in PATH when it has no '/') and arguments.
+    pub argv: Vec<String>,
+    pub env: BTreeMap<String, String>,
+    pub workdir: String,
+    /// User of the host; empty: root.
+    pub user: String,
+    /// Its standard output and error, inside the node: `/var/log/<name>.log`.
+    pub log: String,
+    /// Directories that must exist before it starts: path → owner.
+    pub directories: BTreeMap<String, String>,
+}
+
+/// When a node counts as ready.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReadyPlan {
+    pub exec: Option<Vec<String>>,
+    pub tcp: Option<u16>,
+    /// FRR daemons that must answer on `/run/frr/<daemon>.vty`.
+    pub frr: Vec<String>,
+    pub within: Duration,
+}
+
+/// Limits of a node's cgroup; `None` is unlimited.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Cores.
+    pub cpu: Option<f64>,
+    /// Bytes.
+    pub memory: Option<u64>,
+    pub pids: Option<u32>,
+}
+
+/// One link between two ends. An end on a `lan` node is a port of its bridge; an end on a `host` node is made by its mode.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LinkPlan {
+    /// `a:eth1--b:eth1`, its identity.
+    pub id: String,
+    pub mtu: u32,
+    pub ends: [EndPlan; 2],
+}
+
+/// One end.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EndPlan {
+    pub node: NodeName,
+    pub interface: IfName,
+    /// Inside the node's namespace, from 2 (1 is `lo`).
+    pub ifindex: u32,
+    pub mac: Mac,
+    pub addresses: Vec<IpNet>,
+    pub up: bool,
+    /// Of frames leaving here. The engine picks netem or relay.
+    pub impair: Option<Impair>,
+    pub acl: Option<AclPlan>,
+}
+
+impl EndPlan {
+    /// `NODE:INTERFACE`.
+    pub fn end(&self) -> EndRef {
+        EndRef { node: self.node.clone(), interface: self.interface.clone() }
+    }
+}
+
+/// Packet rules of an end, in order, each with the name its counter carries.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AclPlan {
+    pub ingress: Vec<AclRule>,
+    pub egress: Vec<AclRule>,
+    pub stateful: bool,
+}
+
+/// The management network on this host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ManagementPlan {
+    pub v4: Ipv4Net,
+    pub v6: Option<Ipv6Net>,
+    /// The host's (gateway's) own address in it.
+    pub gateway: Ipv4Addr,
+    pub uplink: bool,
+    /// Node → its addresses on `mgmt0`.
+    pub nodes: BTreeMap<NodeName, Addresses>,
+    pub publish: Vec<PublishPlan>,
+}
+
+/// A host port that leads into a node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PublishPlan {
+    pub address: IpAddr,
+    pub port: u16,
+    pub udp: bool,
+    pub node: NodeName,
+    pub to: Ipv4Addr,
+    pub to_port: u16,
+}
