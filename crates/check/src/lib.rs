@@ -1,1 +1,3 @@
-//! TBD
+//! Probes, traffic, faults and assertions against a running lab, and verdicts with a cause.
+
+pub mod verdict;
