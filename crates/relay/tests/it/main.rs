@@ -1,0 +1,3 @@
+//! The relay, from the state machine alone to real namespaces.
+
+mod queue;
