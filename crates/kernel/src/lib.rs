@@ -5,6 +5,10 @@
 //! | [`netns`] | [`netns::Netns`]: network namespaces as descriptors; running code inside one |
 //! | [`rtnl`] | links, addresses, routes, rules, neighbours: [`rtnl::Batch`] of changes, dumps, [`rtnl::Monitor`] |
 //! | [`netlink`] | the transport below it |
+//! | [`process`] | fork, clone into namespaces, [`process::PidFd`], wait, exec, the keeper's needs |
+//! | [`mount`] | bind, tmpfs, overlay, proc, sysfs, detach, the mount table |
+//! | [`unix`] | seqpacket sockets that carry descriptors, peer credentials |
+//! | [`poll`], [`signal`] | waiting for descriptors; signals as one of them |
 //! | [`mac`] | [`mac::MacAddr`] |
 //! | [`error`] | [`Error`]: what was being done, `errno`, the kernel's text |
 #![expect(
@@ -14,9 +18,14 @@
 
 pub mod error;
 pub mod mac;
+pub mod mount;
 pub mod netlink;
 pub mod netns;
+pub mod poll;
+pub mod process;
 pub mod rtnl;
+pub mod signal;
+pub mod unix;
 
 pub use error::{Error, Result};
 pub use mac::MacAddr;
