@@ -10,7 +10,9 @@ SETUP     ?= run
 # What the tests and labs run under when make is not root.
 SUDO      := $(shell [ "$$(id -u)" = 0 ] || echo sudo -E env PATH="$$PATH")
 # cargo runs test binaries through this.
-RUNNER    := $(if $(SUDO),--config 'target."cfg(unix)".runner = ["sudo", "-E"]')
+ifneq ($(SUDO),)
+RUNNER    := --config 'target."cfg(unix)".runner = ["sudo", "-E"]'
+endif
 NETLOOM   := $(or $(CARGO_TARGET_DIR),target)/release/netloom
 LAB       ?= examples/clos-bgp/lab.yaml
 

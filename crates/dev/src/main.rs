@@ -8,6 +8,7 @@
 
 mod generate;
 mod layers;
+mod vm;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -32,6 +33,8 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
+    /// Run a command under Debian's kernel in a virtual machine that shares this machine's root.
+    Vm(vm::Options),
 }
 
 /// The top of the checkout this program was built from.
@@ -48,5 +51,6 @@ fn main() -> anyhow::Result<ExitCode> {
     match Args::parse().task {
         Task::Layers => layers::run(&root),
         Task::Generate { check } => generate::run(&root, check),
+        Task::Vm(options) => vm::run(&options),
     }
 }
