@@ -17,7 +17,7 @@ NETLOOM   := $(or $(CARGO_TARGET_DIR),target)/release/netloom
 LAB       ?= examples/clos-bgp/lab.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-demo setup-bench build demo test test-rust bench soak gates lint deny generate
+.PHONY: help setup setup-demo setup-bench build demo test test-rust test-setup bench soak gates lint deny generate
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ test: setup gates test-rust ## Run every test and the fast gates
 
 test-rust:
 	$(CARGO) test --workspace --locked --no-fail-fast $(RUNNER)
+
+test-setup: setup ## Prove the set-up on a bare Debian made by debootstrap (a minute, needs a mirror)
+	$(CARGO) dev setup-proof
 
 bench: setup-bench build ## Measure against the floor, ip, mininet and hand-made links; fails below the goals
 	$(CARGO) dev bench

@@ -90,7 +90,7 @@ flock -w 600 9 || die "another netloom setup has held /run/lock/netloom-setup.lo
 $stale && { say "an interrupted run left its policy-rc.d: restoring"; restore_policy; }
 [ "${#missing[@]}" -eq 0 ] && exit 0
 
-trap restore_policy EXIT
+trap 'restore_policy; rm -f "${log:-}"' EXIT
 trap 'exit 129' HUP
 trap 'exit 130' INT
 trap 'exit 143' TERM
@@ -104,10 +104,18 @@ mv -f "$POLICY.netloom-new" "$POLICY"
 say "installing: ${missing[*]}"
 export DEBIAN_FRONTEND=noninteractive
 apt=(apt-get -y -q -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 --no-install-recommends)
-if ! "${apt[@]}" install "${missing[@]}"; then
+log=$(mktemp)
+# On a terminal everything is shown; elsewhere only what went wrong.
+quietly() {
+  if [ -t 1 ]; then "$@"; else "$@" >"$log" 2>&1; fi
+}
+if ! quietly "${apt[@]}" install "${missing[@]}"; then
   say "not with the package lists this machine has: updating them and trying once more"
-  apt-get -q -o DPkg::Lock::Timeout=300 update
-  "${apt[@]}" install "${missing[@]}"
+  quietly apt-get -q -o DPkg::Lock::Timeout=300 update || say "the update failed: $(tail -n 1 "$log")"
+  if ! quietly "${apt[@]}" install "${missing[@]}"; then
+    tail -n 20 "$log" >&2
+    die "apt-get could not install: ${missing[*]}"
+  fi
 fi
 
 # policy-rc.d forbids starting now, not at the next boot. What we asked for and arrived enabled is

@@ -11,8 +11,9 @@ mod layers;
 mod vm;
 
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
+use anyhow::Context;
 use clap::{Parser, Subcommand};
 
 /// Tasks for people who work on netloom.
@@ -35,6 +36,12 @@ enum Task {
     },
     /// Run a command under Debian's kernel in a virtual machine that shares this machine's root.
     Vm(vm::Options),
+    /// Prove the README's commands on a bare Debian made by debootstrap (tools/setup-proof.sh).
+    SetupProof {
+        /// Options of the script: --no-demo, --keep.
+        #[arg(allow_hyphen_values = true)]
+        options: Vec<String>,
+    },
 }
 
 /// The top of the checkout this program was built from.
@@ -52,5 +59,18 @@ fn main() -> anyhow::Result<ExitCode> {
         Task::Layers => layers::run(&root),
         Task::Generate { check } => generate::run(&root, check),
         Task::Vm(options) => vm::run(&options),
+        Task::SetupProof { options } => script(&root, "tools/setup-proof.sh", &options),
     }
+}
+
+/// Runs one of the project's shell scripts and passes its exit code on.
+fn script(root: &Path, name: &str, options: &[String]) -> anyhow::Result<ExitCode> {
+    let status = Command::new(root.join(name))
+        .args(options)
+        .status()
+        .with_context(|| format!("cannot start {name}"))?;
+    Ok(status
+        .code()
+        .and_then(|code| u8::try_from(code).ok())
+        .map_or(ExitCode::FAILURE, ExitCode::from))
 }
