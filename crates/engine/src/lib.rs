@@ -1,1 +1,31 @@
-//! TBD
+//! Observe → diff → apply, on this host. The only place that changes the world.
+//!
+//! | what | where |
+//! |---|---|
+//! | [`up`], [`apply`], [`difference`], [`down`], [`list`] | whole labs |
+//! | [`Lab`] | one running lab: namespaces, commands, FRR, counters, start/stop, links, faults |
+//! | [`Event`] | progress of the above, to a callback |
+//! | [`Change`] | one difference between what runs and what is wanted |
+//!
+//! The engine runs in the client process (`netloom up`); what must outlive it is held by the lab's keeper
+//! ([`netloom_runtimes::keeper`]). It is level-triggered: `up`, an edited file, a crash and `down` look at what exists and change
+//! the difference. An exclusive lock on the lab's directory keeps two changes of one instance apart.
+
+mod change;
+mod error;
+mod event;
+mod faults;
+mod lab;
+mod options;
+mod run;
+
+pub use change::{Action, Change, Subject};
+pub use error::{Error, Result};
+pub use event::{Event, Phase};
+pub use faults::Undo;
+pub use lab::{
+    AclCounter, Direction, EventStream, ExecOptions, Lab, LinkStatus, NodeState, NodeStatus,
+    Output, ProcessStatus,
+};
+pub use options::{Mode, Options, RunDir};
+pub use run::{Instance, apply, difference, down, list, up};
