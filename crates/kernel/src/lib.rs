@@ -8,7 +8,8 @@
 //! | [`process`] | fork, clone into namespaces, [`process::PidFd`], wait, exec, the keeper's needs |
 //! | [`mount`] | bind, tmpfs, overlay, proc, sysfs, detach, the mount table |
 //! | [`unix`] | seqpacket sockets that carry descriptors, peer credentials |
-//! | [`poll`], [`signal`] | waiting for descriptors; signals as one of them |
+//! | [`tap`], [`packet`] | tap interfaces, packet sockets: frames out of and into the kernel |
+//! | [`poll`], [`epoll`], [`signal`] | waiting for descriptors; signals as one of them |
 //! | [`mac`] | [`mac::MacAddr`] |
 //! | [`error`] | [`Error`]: what was being done, `errno`, the kernel's text |
 #![expect(
@@ -16,15 +17,18 @@
     reason = "system calls; every other crate of the workspace forbids it"
 )]
 
+pub mod epoll;
 pub mod error;
 pub mod mac;
 pub mod mount;
 pub mod netlink;
 pub mod netns;
+pub mod packet;
 pub mod poll;
 pub mod process;
 pub mod rtnl;
 pub mod signal;
+pub mod tap;
 pub mod unix;
 
 pub use error::{Error, Result};
