@@ -10,6 +10,7 @@
 //! | [`unix`] | seqpacket sockets that carry descriptors, peer credentials |
 //! | [`tap`], [`packet`] | tap interfaces, packet sockets: frames out of and into the kernel |
 //! | [`poll`], [`epoll`], [`signal`] | waiting for descriptors; signals as one of them |
+//! | [`sock`] | what probes need of sockets: arrival stamps, error queue, path MTU |
 //! | [`mac`] | [`mac::MacAddr`] |
 //! | [`error`] | [`Error`]: what was being done, `errno`, the kernel's text |
 #![expect(
@@ -28,6 +29,7 @@ pub mod poll;
 pub mod process;
 pub mod rtnl;
 pub mod signal;
+pub mod sock;
 pub mod tap;
 pub mod unix;
 
