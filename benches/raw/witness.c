@@ -1,0 +1,65 @@
+// Sees from outside when a lab has really gone.
+//
+//   witness FILE...      each FILE is a network namespace (/proc/PID/fd/N)
+//
+// Puts one end of a veth into each namespace and keeps the other in a namespace of its own. Prints
+// `ready NAMESPACES` (the count in the slab cache), waits for a line on standard input, which holds
+// how many namespaces should go, and prints when the last veth had gone and when the namespaces had,
+// as CLOCK_MONOTONIC seconds, to be compared with the caller's.
+#include "rtnl.h"
+#include <dirent.h>
+
+// Objects in use of the kernel's net_namespace cache; the rest of a partly used slab may count.
+static long namespaces(void) {
+  FILE *f = fopen("/proc/slabinfo", "r");
+  char line[512];
+  long active = -1;
+  while (f && fgets(line, sizeof line, f))
+    if (sscanf(line, "net_namespace %ld", &active) == 1) break;
+  if (f) fclose(f);
+  return active;
+}
+
+static void nap(long microseconds) {
+  struct timespec t = {0, microseconds * 1000};
+  nanosleep(&t, 0);
+}
+
+int main(int argc, char **argv) {
+  if (argc < 2) return 2;
+  static struct batch b;
+  int targets[64], n = argc - 1 < 64 ? argc - 1 : 64;
+  for (int i = 0; i < n; i++) targets[i] = open_ns(argv[i + 1]);
+  if (unshare(CLONE_NEWNET)) die("unshare");
+  int mine = open_ns("/proc/self/ns/net"), s = rtnl();
+  for (int i = 0; i < n; i++) {
+    char name[16];
+    snprintf(name, sizeof name, "w%d", i);
+    add_veth(&b, mine, name, 100 + i, targets[i], "witness", 9000);
+  }
+  flush(s, &b);
+  for (int i = 0; i < n; i++) close(targets[i]); // or we would hold them
+  long before = namespaces();
+  printf("ready %ld\n", before);
+  fflush(stdout);
+
+  long going;
+  if (scanf("%ld", &going) != 1) return 1;
+  double end = now() + 60;
+  for (int i = 0; i < n;) {
+    char name[16];
+    snprintf(name, sizeof name, "w%d", i);
+    if (!if_nametoindex(name)) i++;
+    else if (now() > end) return 3;
+    else nap(200);
+  }
+  printf("links %.6f\n", now());
+  fflush(stdout);
+  // Slabs in the hands of a processor count as used: allow one in twenty.
+  while (namespaces() > before - going + going / 20) {
+    if (now() > end) return 4;
+    nap(1000);
+  }
+  printf("namespaces %.6f\n", now());
+  return 0;
+}
