@@ -6,6 +6,8 @@ use std::process::ExitCode;
 use std::{fs, io};
 
 use anyhow::Context;
+use clap_complete::{Generator, Shell};
+use netloom_cli::document;
 
 /// Path below the top of the checkout → content.
 type Files = BTreeMap<PathBuf, Vec<u8>>;
@@ -20,7 +22,47 @@ struct Artefact {
 }
 
 /// Everything generated. A new kind of file is one line here and one function below.
-const ARTEFACTS: &[Artefact] = &[];
+const ARTEFACTS: &[Artefact] = &[
+    Artefact {
+        name: "the command reference",
+        place: "docs/cli.md",
+        make: || one("docs/cli.md", document::reference().into_bytes()),
+    },
+    Artefact {
+        name: "the man pages",
+        place: "man",
+        make: man_pages,
+    },
+    Artefact {
+        name: "the shell completions",
+        place: "completions",
+        make: completions,
+    },
+];
+
+fn one(path: &str, content: Vec<u8>) -> anyhow::Result<Files> {
+    Ok(Files::from([(path.into(), content)]))
+}
+
+fn man_pages() -> anyhow::Result<Files> {
+    Ok(document::man_pages()?
+        .into_iter()
+        .map(|(name, content)| (Path::new("man").join(name), content))
+        .collect())
+}
+
+fn completions() -> anyhow::Result<Files> {
+    Ok([Shell::Bash, Shell::Fish, Shell::Zsh]
+        .into_iter()
+        .map(|shell| {
+            let name = shell.file_name("netloom");
+            (
+                Path::new("completions").join(name),
+                document::completions(shell),
+            )
+        })
+        .collect())
+}
 
 /// Writes every artefact below `root`, or with `check` only says which differ.
 pub(crate) fn run(root: &Path, check: bool) -> anyhow::Result<ExitCode> {
