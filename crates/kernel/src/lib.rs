@@ -8,7 +8,6 @@
 //! | [`process`] | fork, clone into namespaces, [`process::PidFd`], wait, exec, the keeper's needs |
 //! | [`mount`] | bind, tmpfs, overlay, proc, sysfs, detach, the mount table |
 //! | [`unix`] | seqpacket sockets that carry descriptors, peer credentials |
-//! | [`tap`], [`packet`] | tap interfaces, packet sockets: frames out of and into the kernel |
 //! | [`poll`], [`epoll`], [`signal`] | waiting for descriptors; signals as one of them |
 //! | [`sock`] | what probes need of sockets: arrival stamps, error queue, path MTU |
 //! | [`mac`] | [`mac::MacAddr`] |
@@ -24,13 +23,11 @@ pub mod mac;
 pub mod mount;
 pub mod netlink;
 pub mod netns;
-pub mod packet;
 pub mod poll;
 pub mod process;
 pub mod rtnl;
 pub mod signal;
 pub mod sock;
-pub mod tap;
 pub mod unix;
 
 pub use error::{Error, Result};
