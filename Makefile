@@ -17,7 +17,7 @@ NETLOOM   := $(or $(CARGO_TARGET_DIR),target)/release/netloom
 LAB       ?= examples/clos-bgp/lab.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-demo setup-bench build demo test test-rust test-setup bench soak gates lint deny generate
+.PHONY: help setup setup-demo setup-bench build demo test test-rust test-vm test-setup bench soak gates lint deny generate
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,10 +37,13 @@ build: ## Build the netloom command, optimised
 demo: setup-demo build ## Build netloom and test a leaf-spine fabric of real FRR routers with it
 	$(SUDO) $(NETLOOM) ci $(LAB) --junit out.xml
 
-test: setup gates test-rust ## Run every test and the fast gates
+test: setup gates test-rust test-vm ## Run every test and the fast gates
 
 test-rust:
 	$(CARGO) test --workspace --locked --no-fail-fast $(RUNNER)
+
+test-vm: ## Run what this kernel may lack (netem) under Debian's, in a virtual machine
+	$(CARGO) dev vm-tests
 
 test-setup: setup ## Prove the set-up on a bare Debian made by debootstrap (a minute, needs a mirror)
 	$(CARGO) dev setup-proof

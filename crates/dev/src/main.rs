@@ -36,6 +36,8 @@ enum Task {
     },
     /// Run a command under Debian's kernel in a virtual machine that shares this machine's root.
     Vm(vm::Options),
+    /// Run the tests this machine's kernel may be unable to run, under Debian's.
+    VmTests,
     /// Prove the README's commands on a bare Debian made by debootstrap (tools/setup-proof.sh).
     SetupProof {
         /// Options of the script: --no-demo, --keep.
@@ -59,6 +61,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Task::Layers => layers::run(&root),
         Task::Generate { check } => generate::run(&root, check),
         Task::Vm(options) => vm::run(&options),
+        Task::VmTests => vm::run_tests(&root),
         Task::SetupProof { options } => script(&root, "tools/setup-proof.sh", &options),
     }
 }

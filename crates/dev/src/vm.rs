@@ -3,6 +3,7 @@
 
 mod cpio;
 mod kernel;
+mod tests;
 
 use std::fmt::Write as _;
 use std::fs;
@@ -12,6 +13,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use clap::Parser;
+
+pub(crate) use tests::run as run_tests;
 
 /// Options of `cargo dev vm`.
 #[derive(Debug, Parser)]
@@ -35,7 +38,7 @@ pub(crate) struct Options {
 
 impl Options {
     /// The defaults, for a script given to bash.
-    pub(crate) fn script(script: String) -> Self {
+    fn script(script: String) -> Self {
         Self {
             memory: "1536M".into(),
             cpus: 2,
@@ -162,7 +165,7 @@ fn quoted(word: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+mod unit {
     use super::quoted;
 
     #[test]
