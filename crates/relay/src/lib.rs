@@ -1,14 +1,21 @@
 //! A wire in userspace, for kernels without netem: delay, jitter, loss, rate, duplicates, damage and reordering, per direction, set and
 //! cleared while traffic runs.
 //!
-//! [`Queue`] is the wire itself, without any I/O: frames go in with the time, frames come out when they are due.
+//! * [`Queue`] is the wire itself, without any I/O: frames go in with the time, frames come out when they are due.
+//! * [`serve`] is the relay process: it reads frames from taps and sends them on interfaces, told by a [`Client`].
 
+mod control;
+mod error;
 pub mod frame;
 mod impairment;
 mod queue;
 mod random;
+mod serve;
 
+pub use control::{Client, Late, Stats};
+pub use error::Error;
 pub use frame::{Frame, Pool};
 pub use impairment::{Impairment, InvalidImpairment};
 pub use queue::{Counters, Queue};
 pub use random::{Random, SplitMix64};
+pub use serve::serve;
