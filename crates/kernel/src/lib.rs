@@ -8,6 +8,9 @@
 //! | [`process`] | fork, clone into namespaces, [`process::PidFd`], wait, exec, the keeper's needs |
 //! | [`mount`] | bind, tmpfs, overlay, proc, sysfs, detach, the mount table |
 //! | [`unix`] | seqpacket sockets that carry descriptors, peer credentials |
+//! | [`rtnl::tc`] | netem, tbf, clsact, u32 match-all + mirred; on the same batches |
+//! | [`tap`], [`packet`] | tap devices and packet sockets, with virtio headers, many frames per call |
+//! | [`sysctl`] | `net.*` settings of a namespace |
 //! | [`poll`], [`epoll`], [`signal`] | waiting for descriptors; signals as one of them |
 //! | [`sock`] | what probes need of sockets: arrival stamps, error queue, path MTU |
 //! | [`mac`] | [`mac::MacAddr`] |
@@ -23,11 +26,14 @@ pub mod mac;
 pub mod mount;
 pub mod netlink;
 pub mod netns;
+pub mod packet;
 pub mod poll;
 pub mod process;
 pub mod rtnl;
 pub mod signal;
 pub mod sock;
+pub mod sysctl;
+pub mod tap;
 pub mod unix;
 
 pub use error::{Error, Result};

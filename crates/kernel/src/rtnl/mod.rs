@@ -31,6 +31,7 @@ mod consts;
 mod dump;
 mod link;
 mod monitor;
+pub mod tc;
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 

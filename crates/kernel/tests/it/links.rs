@@ -7,7 +7,7 @@ use netloom_kernel::{Error, MacAddr};
 
 use super::{eventually, oracle, oracle_json};
 
-fn pair() -> (Netns, Netns) {
+pub(crate) fn pair() -> (Netns, Netns) {
     let (a, b) = (Netns::create().unwrap(), Netns::create().unwrap());
     let mut rtnl = Rtnl::open().unwrap();
     rtnl.change(|batch| {
@@ -28,7 +28,7 @@ fn pair() -> (Netns, Netns) {
     (a, b)
 }
 
-fn up(netns: &Netns, index: u32) {
+pub(crate) fn up(netns: &Netns, index: u32) {
     Rtnl::open_in(netns)
         .unwrap()
         .change(|batch| batch.link_up(index))

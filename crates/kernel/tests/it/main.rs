@@ -2,8 +2,10 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
 mod links;
+mod packets;
 mod processes;
 mod routes;
+mod tc;
 
 use std::process::Command;
 use std::time::{Duration, Instant};
