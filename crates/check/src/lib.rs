@@ -1,3 +1,18 @@
 //! Probes, traffic, faults and assertions against a running lab, and verdicts with a cause.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`world`] | [`World`]: what a check needs of a lab; [`netloom_engine::Lab`] is one |
+//! | [`verdict`] | results as plain data: status, cause, measured values with units, evidence |
+//! | [`probe`] | one question to the network: echo, TCP, UDP, path, MTU, HTTP, DNS; the answer has a cause |
+//! | [`resolve`], [`observe`] | names to addresses by the plan; what the kernel holds now |
 
+pub mod error;
+pub mod observe;
+pub mod probe;
+pub mod resolve;
 pub mod verdict;
+pub mod world;
+
+pub use error::{Error, Result};
+pub use world::{FaultOp, World};

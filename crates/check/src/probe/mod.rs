@@ -1,0 +1,150 @@
+//! One question to the network each. Sockets are opened inside the nodes' namespaces by one thread that lives for the batch, and all of a
+//! batch is waited for together: a full matrix of hundreds of nodes takes a raw socket per node and no thread per pair.
+
+pub mod cause;
+pub mod connect;
+pub mod icmp;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use netloom_api::test::Proto;
+use netloom_api::values::NodeName;
+use netloom_kernel::netns::Netns;
+
+use crate::error::{Error, Result};
+use crate::verdict::Cause;
+use crate::world::World;
+
+/// A node and the way into its namespace.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// Which.
+    pub node: NodeName,
+    /// Its namespace.
+    pub netns: Arc<Netns>,
+}
+
+impl Place {
+    /// The place of a node.
+    ///
+    /// # Errors
+    /// When the node is unknown or gone.
+    pub fn of(world: &dyn World, node: &NodeName) -> Result<Place> {
+        Ok(Place {
+            node: node.clone(),
+            netns: Arc::new(world.netns(node)?),
+        })
+    }
+}
+
+/// One probe of a batch.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// Who asks.
+    pub from: Place,
+    /// Its address; the kernel chooses for `None`.
+    pub source: Option<IpAddr>,
+    /// Whom.
+    pub target: IpAddr,
+    /// The node that has the target address, when netloom may listen there itself. Without it only what listens anyway can answer.
+    pub listen: Option<Place>,
+    /// How.
+    pub proto: Proto,
+}
+
+/// Who listened at the target of a TCP or UDP probe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Listener {
+    /// Nobody was asked to.
+    None,
+    /// Netloom's own.
+    Own,
+    /// A service of the node held the port already and was left alone.
+    Service,
+}
+
+/// What one probe came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// [`Cause::Ok`], or why not.
+    pub cause: Cause,
+    /// Round trip time: echo to answer, or SYN to established.
+    pub rtt: Option<Duration>,
+    /// Who listened.
+    pub listener: Listener,
+}
+
+impl Answer {
+    fn failed(cause: Cause) -> Answer {
+        Answer {
+            cause,
+            rtt: None,
+            listener: Listener::None,
+        }
+    }
+
+    /// True when it arrived and was answered.
+    pub fn ok(&self) -> bool {
+        self.cause == Cause::Ok
+    }
+}
+
+/// How long a probe waits for its answer unless the lab's own delays call for more.
+pub const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long a probe in this lab waits: [`PATIENCE`], and what the file's own impairments can add on the way there and back.
+pub fn patience(world: &dyn World) -> Duration {
+    let delays = world
+        .plan()
+        .links
+        .iter()
+        .flat_map(|l| &l.ends)
+        .filter_map(|e| e.impair.as_ref());
+    let all: Duration = delays
+        .map(|i| i.delay.map_or(Duration::ZERO, |d| d.0) + i.jitter.map_or(Duration::ZERO, |d| d.0))
+        .sum();
+    PATIENCE + all.min(Duration::from_secs(4))
+}
+
+/// Runs a batch; the answers stand in the order of the jobs.
+///
+/// # Errors
+/// When a namespace cannot be entered or sockets cannot be made. What the network does is in the answers.
+pub fn run(jobs: &[Job], patience: Duration, nonce: u64) -> Result<Vec<Answer>> {
+    let is_echo = |j: &Job| matches!(j.proto, Proto::Icmp | Proto::Icmp6);
+    let mut answers: Vec<Option<Answer>> = vec![None; jobs.len()];
+    thread::scope(|scope| {
+        let batch = || -> Result<()> {
+            for (echo, engine) in [(true, icmp::run as Engine), (false, connect::run as Engine)] {
+                let chosen: Vec<usize> = (0..jobs.len())
+                    .filter(|i| is_echo(&jobs[*i]) == echo)
+                    .collect();
+                if chosen.is_empty() {
+                    continue;
+                }
+                let part: Vec<&Job> = chosen.iter().map(|i| &jobs[*i]).collect();
+                for (i, answer) in chosen.into_iter().zip(engine(&part, patience, nonce)?) {
+                    answers[i] = Some(answer);
+                }
+            }
+            Ok(())
+        };
+        let thread = thread::Builder::new()
+            .name("netloom-probe".into())
+            .spawn_scoped(scope, batch)
+            .map_err(|e| Error::socket("start the probing thread", e))?;
+        thread
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })?;
+    Ok(answers
+        .into_iter()
+        .map(|a| a.unwrap_or_else(|| Answer::failed(Cause::TimedOut)))
+        .collect())
+}
+
+/// Runs jobs on the calling thread, which wanders through namespaces.
+type Engine = fn(&[&Job], Duration, u64) -> Result<Vec<Answer>>;
