@@ -10,6 +10,7 @@
 //! | [`unix`] | seqpacket sockets that carry descriptors, peer credentials |
 //! | [`rtnl::tc`] | netem, tbf, clsact, u32 match-all + mirred; on the same batches |
 //! | [`tap`], [`packet`] | tap devices and packet sockets, with virtio headers, many frames per call |
+//! | [`cgroup`] | one group per node: limits, processes, removal by mark; version 2 or 1 |
 //! | [`sysctl`] | `net.*` settings of a namespace |
 //! | [`poll`], [`epoll`], [`signal`] | waiting for descriptors; signals as one of them |
 //! | [`sock`] | what probes need of sockets: arrival stamps, error queue, path MTU |
@@ -20,6 +21,7 @@
     reason = "system calls; every other crate of the workspace forbids it"
 )]
 
+pub mod cgroup;
 pub mod epoll;
 pub mod error;
 pub mod mac;

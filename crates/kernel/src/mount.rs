@@ -165,6 +165,8 @@ pub struct MountEntry {
     pub kind: String,
     /// What is mounted.
     pub source: String,
+    /// Options of the file system itself.
+    pub options: String,
 }
 
 /// The mounts of the calling process.
@@ -191,6 +193,7 @@ fn entry(line: &[u8]) -> Option<MountEntry> {
         target: path(4)?,
         kind: text(dash + 1)?,
         source: text(dash + 2)?,
+        options: text(dash + 3)?,
     })
 }
 

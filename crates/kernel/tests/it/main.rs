@@ -1,6 +1,7 @@
 //! Tests on real namespaces, compared with iproute2 and nftables. They need root.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
+mod cgroups;
 mod links;
 mod packets;
 mod processes;
