@@ -5,7 +5,9 @@
 #[non_exhaustive]
 pub enum Error {
     /// Another process changes this instance right now.
-    #[error("lab {instance} is being changed by {holder}; wait for it, or give this one another name with --name")]
+    #[error(
+        "lab {instance} is being changed by {holder}; wait for it, or give this one another name with --name"
+    )]
     Busy {
         /// The instance.
         instance: String,
@@ -13,7 +15,9 @@ pub enum Error {
         holder: String,
     },
     /// `up` of an instance that runs.
-    #[error("lab {instance} is up already; `netloom apply` changes it, `netloom down {instance}` ends it, --name makes a second one")]
+    #[error(
+        "lab {instance} is up already; `netloom apply` changes it, `netloom down {instance}` ends it, --name makes a second one"
+    )]
     AlreadyUp {
         /// The instance.
         instance: String,
@@ -86,8 +90,14 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
     /// Wraps an error with what was being done.
-    pub(crate) fn step(doing: impl Into<String>, source: impl std::error::Error + Send + Sync + 'static) -> Error {
-        Error::Step { doing: doing.into(), source: Box::new(source) }
+    pub(crate) fn step(
+        doing: impl Into<String>,
+        source: impl std::error::Error + Send + Sync + 'static,
+    ) -> Error {
+        Error::Step {
+            doing: doing.into(),
+            source: Box::new(source),
+        }
     }
 
     /// One error of many: nothing for none.
@@ -117,7 +127,11 @@ fn join(names: &[String]) -> String {
 }
 
 fn known_labs(known: &[String]) -> String {
-    if known.is_empty() { "; no lab is".into() } else { format!("; up are: {}", join(known)) }
+    if known.is_empty() {
+        "; no lab is".into()
+    } else {
+        format!("; up are: {}", join(known))
+    }
 }
 
 fn lines(errors: &[Error]) -> String {

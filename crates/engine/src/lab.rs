@@ -190,7 +190,10 @@ impl Lab {
             instance: self.plan.instance.to_string(),
             what: "link end",
             name: end.to_string(),
-            known: ends.filter(|e| e.node == end.node).map(|e| e.end().to_string()).collect(),
+            known: ends
+                .filter(|e| e.node == end.node)
+                .map(|e| e.end().to_string())
+                .collect(),
         })
     }
 
@@ -261,7 +264,8 @@ impl Lab {
     /// As [`Lab::vty`], or when the answer is not JSON.
     pub fn vty_json(&self, node: &str, daemon: &str, command: &str) -> Result<serde_json::Value> {
         let text = self.vty(node, daemon, command)?;
-        serde_json::from_str(&text).map_err(|e| Error::step(format!("{node}: {daemon}: {command}"), e))
+        serde_json::from_str(&text)
+            .map_err(|e| Error::step(format!("{node}: {daemon}: {command}"), e))
     }
 
     /// Counters of an end's interface.

