@@ -3,8 +3,8 @@
 //! Everything here is plain data that serialises: the engine stores the last applied plan beside the lab, and `--dry-run` prints the
 //! difference of two.
 
-use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use indexmap::IndexMap;
@@ -70,8 +70,11 @@ pub struct NodePlan {
     /// Addresses of `lo` beside 127.0.0.1/8 and ::1/128.
     pub loopback: Vec<IpNet>,
     pub routes: Vec<RoutePlan>,
-    /// `net.*` keys, `net.ipv4.ip_forward` → `1`.
+    /// `net.*` keys, `net.ipv4.ip_forward` → `1`. Written before the first interface is made: new ones copy `conf.default`.
     pub sysctls: BTreeMap<String, String>,
+    /// Keys of `sysctls` that nobody wrote in the file: a kernel without one is no error.
+    #[serde(default)]
+    pub optional_sysctls: BTreeSet<String>,
     /// Absolute path → file. Templates are rendered.
     pub files: BTreeMap<String, FilePlan>,
     /// Started in this order; an `frr` node's daemons are processes like any other.
@@ -122,7 +125,7 @@ pub struct ProcessPlan {
     pub user: String,
     /// Its standard output and error, inside the node: `/var/log/<name>.log`.
     pub log: String,
-    /// Directories that must exist before it starts: path → owner.
+    /// Directories that must exist, private to the node, before it starts: path → owner.
     pub directories: BTreeMap<String, String>,
 }
 
@@ -160,7 +163,7 @@ pub struct LinkPlan {
 pub struct EndPlan {
     pub node: NodeName,
     pub interface: IfName,
-    /// Inside the node's namespace, from 2 (1 is `lo`).
+    /// Inside the node's namespace, from 2 (1 is `lo`); 0 at a `host` node, where the host's kernel chooses.
     pub ifindex: u32,
     pub mac: Mac,
     pub addresses: Vec<IpNet>,
@@ -173,7 +176,10 @@ pub struct EndPlan {
 impl EndPlan {
     /// `NODE:INTERFACE`.
     pub fn end(&self) -> EndRef {
-        EndRef { node: self.node.clone(), interface: self.interface.clone() }
+        EndRef {
+            node: self.node.clone(),
+            interface: self.interface.clone(),
+        }
     }
 }
 
@@ -185,6 +191,15 @@ pub struct AclPlan {
     pub stateful: bool,
 }
 
+/// Interface index of `mgmt0` in every node: far above the links', so that a link that comes later still gets its own.
+pub const MANAGEMENT_IFINDEX: u32 = 1_000_000;
+
+/// Interface index of the bridge of a `lan`; its ports have those of their ends.
+pub const BRIDGE_IFINDEX: u32 = 1_000_001;
+
+/// Hidden devices a wire needs beside an interface (a relay's tap) take this plus the interface's index.
+pub const HIDDEN_IFINDEX: u32 = 1_100_000;
+
 /// The management network on this host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ManagementPlan {
@@ -192,6 +207,9 @@ pub struct ManagementPlan {
     pub v6: Option<Ipv6Net>,
     /// The host's (gateway's) own address in it.
     pub gateway: Ipv4Addr,
+    /// The same for IPv6, where there is a `v6`.
+    #[serde(default)]
+    pub gateway6: Option<Ipv6Addr>,
     pub uplink: bool,
     /// Node → its addresses on `mgmt0`.
     pub nodes: BTreeMap<NodeName, Addresses>,

@@ -3,4 +3,22 @@
 //! [`desired`] is the result: names, indexes, addresses, files, processes, rules — everything decided, nothing done.
 //! [`plan`] takes the lab **and the previous allocation**: what has an identity keeps what it holds, what is new takes the lowest free slot.
 
+mod allocate;
+mod build;
 pub mod desired;
+mod error;
+mod facts;
+mod management;
+mod names;
+mod nodes;
+mod pool;
+mod routing;
+mod template;
+mod topology;
+mod view;
+
+pub use build::{DEFAULT_MTU, plan};
+pub use error::PlanError;
+pub use facts::{Facts, FrrFacts};
+pub use nodes::READY_WITHIN;
+pub use routing::{DAEMONS, Daemon};
