@@ -87,10 +87,10 @@ impl Addressing {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Pool {
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<crate::values::text::V4Net>")]
     pub pool: Option<Ipv4Net>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<crate::values::text::V6Net>")]
     pub pool6: Option<Ipv6Net>,
     /// Prefix length of one IPv4 slice; 31 for links, 32 for loopbacks, 24 for lans unless said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -104,10 +104,10 @@ pub struct Pool {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Management {
-    #[schemars(with = "String")]
+    #[schemars(with = "crate::values::text::V4Net")]
     pub pool: Ipv4Net,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<crate::values::text::V6Net>")]
     pub pool6: Option<Ipv6Net>,
     /// Nodes reach the outside through the host, masqueraded.
     #[serde(default)]

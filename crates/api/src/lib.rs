@@ -8,8 +8,15 @@
 //! The canonical form is [`lab::Lab`]: no templates, no short forms, files inlined, everything a node inherits written at the node.
 //! It is what a custom resource describes and what `netloom validate -o yaml` prints.
 
+pub mod diag;
 pub mod lab;
 pub mod link;
+pub mod load;
 pub mod node;
+pub mod schema;
 pub mod test;
 pub mod values;
+
+pub use diag::{Diagnostic, Diagnostics};
+pub use load::{Loaded, Options, load};
+pub use schema::schema;

@@ -28,7 +28,7 @@ pub struct Endpoint {
     pub interface: IfName,
     /// IPv4 and IPv6 addresses with prefix lengths, any number. Empty: from the address plan, if there is one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(with = "Vec<String>")]
+    #[schemars(with = "Vec<crate::values::text::AnyNet>")]
     pub addresses: Vec<IpNet>,
     /// Derived from the lab, node and interface names unless said.
     #[serde(default, skip_serializing_if = "Option::is_none")]

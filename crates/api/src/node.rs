@@ -102,7 +102,7 @@ pub struct Node {
     pub host: Option<HostInterface>,
     /// For kind `lan`: the segment's own address ranges, else the plan's `lans` pool.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schemars(with = "Vec<String>")]
+    #[schemars(with = "Vec<crate::values::text::AnyNet>")]
     pub subnets: Vec<IpNet>,
 }
 
@@ -113,7 +113,7 @@ pub enum Loopback {
     /// The word `auto`.
     Auto(Auto),
     /// Addresses, /32 and /128 unless a length is written.
-    Addresses(#[schemars(with = "Vec<String>")] Vec<IpNet>),
+    Addresses(#[schemars(with = "Vec<crate::values::text::AnyNet>")] Vec<IpNet>),
 }
 
 /// The word `auto`.
@@ -128,11 +128,11 @@ pub enum Auto {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct StaticRoute {
     /// A prefix; `default` is 0.0.0.0/0 or ::/0 by the family of `via`.
-    #[schemars(with = "String")]
+    #[schemars(with = "crate::values::text::To")]
     pub to: Destination,
     /// Next hop. Without it the route is on-link and needs `dev`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<crate::values::text::AnyAddr>")]
     pub via: Option<IpAddr>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dev: Option<IfName>,
@@ -253,11 +253,11 @@ pub struct Bgp {
     pub asn: u32,
     /// The first loopback address unless said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<crate::values::text::V4Addr>")]
     pub router_id: Option<Ipv4Addr>,
     /// Prefixes to announce beside loopbacks and the subnets of links to nodes that do not route.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(with = "Vec<String>")]
+    #[schemars(with = "Vec<crate::values::text::AnyNet>")]
     pub networks: Vec<IpNet>,
     /// Equal paths to use at most; 64 unless said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -282,7 +282,7 @@ pub struct Ospf {
     /// Area number or dotted form; 0 is the backbone.
     pub area: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<crate::values::text::V4Addr>")]
     pub router_id: Option<Ipv4Addr>,
     /// Hello and dead interval; `1s` and `4s` unless said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -337,7 +337,7 @@ pub enum HostMode {
 pub struct PublishedPort {
     /// Address on the host; 127.0.0.1 unless said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<crate::values::text::AnyAddr>")]
     pub address: Option<IpAddr>,
     pub port: u16,
     pub node: NodeName,

@@ -612,7 +612,25 @@ impl<'de, V: FromStr<Err = ValueError> + PartialOrd> Deserialize<'de> for Bound<
         text.parse().map_err(serde::de::Error::custom)
     }
 }
-impl<V> JsonSchema for Bound<V> {
+/// A quantity that can be bounded: what its bounds are called in the JSON schema (`format`), by which a reader checks them.
+pub trait Bounded {
+    /// The schema's `format`.
+    const FORMAT: &'static str;
+}
+impl Bounded for Span {
+    const FORMAT: &'static str = "duration-bound";
+}
+impl Bounded for Count {
+    const FORMAT: &'static str = "count-bound";
+}
+impl Bounded for Percent {
+    const FORMAT: &'static str = "percent-bound";
+}
+impl Bounded for BitRate {
+    const FORMAT: &'static str = "bit-rate-bound";
+}
+
+impl<V: Bounded> JsonSchema for Bound<V> {
     fn inline_schema() -> bool {
         true
     }
@@ -620,7 +638,7 @@ impl<V> JsonSchema for Bound<V> {
         "Bound".into()
     }
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({ "type": ["string", "number"], "description": "a bound: `<X`, `<=X`, `>X`, `>=X`, `A..B` or exactly `X`", "examples": ["<1s", "45ms..60ms"] })
+        schemars::json_schema!({ "type": ["string", "number"], "format": V::FORMAT, "description": "a bound: `<X`, `<=X`, `>X`, `>=X`, `A..B` or exactly `X`", "examples": ["<1s", "45ms..60ms"] })
     }
 }
 

@@ -352,3 +352,29 @@ impl fmt::Display for EndRef {
     }
 }
 string_value!(EndRef, "link-end", "a link end, NODE:INTERFACE", ["leaf1:eth1"]);
+
+/// Stand-ins that give values of other crates a `format` in the JSON schema, by which a reader checks them.
+pub(crate) mod text {
+    macro_rules! stand_in {
+        ($ty:ident, $format:literal, $describe:literal, $example:literal) => {
+            pub(crate) struct $ty;
+            impl ::schemars::JsonSchema for $ty {
+                fn inline_schema() -> bool {
+                    true
+                }
+                fn schema_name() -> std::borrow::Cow<'static, str> {
+                    $format.into()
+                }
+                fn json_schema(_: &mut ::schemars::SchemaGenerator) -> ::schemars::Schema {
+                    ::schemars::json_schema!({ "type": "string", "format": $format, "description": $describe, "examples": [$example] })
+                }
+            }
+        };
+    }
+    stand_in!(AnyNet, "prefix", "an address with the length of its prefix", "10.0.0.1/24");
+    stand_in!(V4Net, "ipv4-prefix", "an IPv4 prefix", "10.0.0.0/16");
+    stand_in!(V6Net, "ipv6-prefix", "an IPv6 prefix", "fd00::/48");
+    stand_in!(AnyAddr, "address", "an IPv4 or IPv6 address", "10.0.0.1");
+    stand_in!(V4Addr, "ipv4-address", "an IPv4 address", "10.0.0.1");
+    stand_in!(To, "destination", "a prefix or `default`", "10.0.0.0/8");
+}

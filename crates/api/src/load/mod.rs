@@ -1,0 +1,187 @@
+//! Text → [`Lab`]: the file is read, checked and made canonical, and every mistake is reported at its place, all of them at once.
+//!
+//! 1. [`tree`]: YAML → a tree in which every value knows where it was written.
+//! 2. `include`, `vars`, `matrix`: other files taken in, variables replaced, tests multiplied.
+//! 3. `check` with `shape`: every mistake of form, by the schema of what people write ([`crate::schema::schema`]); `short`: short forms
+//!    become long ones, files are inlined.
+//! 4. `inherit`: `defaults` < `kinds` < `groups` < node; then `check` again, by the canonical schema.
+//! 5. `de`: tree → types; [`crate::validate`]: what types cannot say.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use crate::diag::{Diagnostic, Diagnostics, Sources};
+use crate::lab::Lab;
+
+mod check;
+mod de;
+mod format;
+mod include;
+mod inherit;
+mod matrix;
+mod reader;
+mod shape;
+pub(crate) mod short;
+mod tree;
+mod vars;
+mod yaml;
+
+pub use reader::{read_limited, read_stream};
+
+/// A lab file has at most this many bytes.
+pub const MAX_LAB_BYTES: u64 = 8 << 20;
+/// A file that is written into a node has at most this many bytes.
+pub const MAX_INLINE_BYTES: u64 = 4 << 20;
+
+/// Where the lab file comes from.
+#[derive(Debug, Clone)]
+pub enum Input {
+    /// A path, read with [`Options::read`].
+    File(PathBuf),
+    /// A text that is at hand: standard input, or made by a program.
+    Text {
+        /// How it is called in messages, such as `<stdin>`.
+        name: String,
+        text: Vec<u8>,
+        /// What relative paths in it start from.
+        dir: PathBuf,
+    },
+}
+
+/// What a lab is read from and with.
+pub struct Options<'a> {
+    pub input: Input,
+    /// `--set NAME=VALUE`; of one name the last wins.
+    pub set: Vec<(String, String)>,
+    /// The environment.
+    pub env: &'a dyn Fn(&str) -> Option<String>,
+    /// Reads a file; [`read_limited`] on a machine.
+    pub read: &'a dyn Fn(&Path) -> io::Result<Vec<u8>>,
+    /// Takes the place of `metadata.name`.
+    pub name: Option<String>,
+}
+
+/// The process's environment, for [`Options::env`].
+pub fn process_env(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+impl Options<'static> {
+    /// A file of this machine with the process's environment.
+    pub fn file(path: impl Into<PathBuf>) -> Options<'static> {
+        Options { input: Input::File(path.into()), set: Vec::new(), env: &process_env, read: &read_limited, name: None }
+    }
+
+    /// A text alone: no environment, and files relative to the working directory.
+    pub fn text(name: impl Into<String>, text: impl Into<Vec<u8>>) -> Options<'static> {
+        let input = Input::Text { name: name.into(), text: text.into(), dir: PathBuf::new() };
+        Options { input, set: Vec::new(), env: &|_| None, read: &read_limited, name: None }
+    }
+}
+
+/// A lab that can run.
+#[derive(Debug)]
+pub struct Loaded {
+    /// In canonical form.
+    pub lab: Lab,
+    /// Warnings only.
+    pub warnings: Diagnostics,
+    /// The texts it was read from, the lab file first.
+    pub sources: Arc<Sources>,
+}
+
+/// Reads a lab.
+///
+/// # Errors
+/// Everything that is wrong with it, warnings included.
+pub fn load(options: &Options<'_>) -> Result<Loaded, Diagnostics> {
+    let mut r = reader::Reader::new(options);
+    let lab = read(&mut r);
+    let sources = Arc::new(r.sources);
+    let found = Diagnostics::new(Arc::clone(&sources), r.found);
+    match lab {
+        Some(lab) if found.is_ok() => Ok(Loaded { lab, warnings: found, sources }),
+        _ => Err(found),
+    }
+}
+
+/// Reads as far as it goes; mistakes are in `r.found`.
+fn read(r: &mut reader::Reader<'_>) -> Option<Lab> {
+    let (name, dir, bytes, path) = match &r.options.input {
+        Input::Text { name, text, dir } => (name.clone(), dir.clone(), Ok(text.clone()), None),
+        Input::File(p) => (p.display().to_string(), p.parent().map(Path::to_path_buf).unwrap_or_default(), (r.options.read)(p), Some(p.clone())),
+    };
+    let bytes = match bytes {
+        Ok(b) if b.len() as u64 > MAX_LAB_BYTES => Err(reader::too_large(b.len() as u64)),
+        other => other,
+    };
+    let bytes = match bytes {
+        Ok(b) => b,
+        Err(e) => {
+            let path = path.unwrap_or_else(|| PathBuf::from(&name));
+            r.found.push(reader::unreadable(&path, &e).help(match e.kind() {
+                io::ErrorKind::NotFound => "`netloom init` writes a starter",
+                _ => "",
+            }));
+            return None;
+        }
+    };
+    let mut root = r.parse(name, dir, bytes)?;
+    if root.map().is_none() {
+        r.found.push(match root.value {
+            tree::Value::Null => tree::empty(root.loc),
+            _ => Diagnostic::error(format!("a lab is a map, this file holds {}", root.kind())).at(root.loc, ""),
+        });
+        return None;
+    }
+    include::Includes::from(path).expand(r, &mut root);
+
+    if let Some(spec) = root.get_mut("spec") {
+        let vars = vars::Vars::take(r, spec);
+        if let Some((key, mut tests)) = spec.take("tests") {
+            matrix::expand(r, &vars, &mut tests);
+            vars.apply(r, spec, None);
+            if let tree::Value::Map(m) = &mut spec.value {
+                m.push((key, tests));
+            }
+        } else {
+            vars.apply(r, spec, None);
+        }
+        if let Some(metadata) = root.get_mut("metadata") {
+            vars.apply(r, metadata, None);
+        }
+        vars.unused(r);
+    }
+    if let Some(name) = &r.options.name {
+        match format::check("lab-name", name) {
+            Ok(()) => {
+                if let Some(metadata) = root.get_mut("metadata").filter(|m| m.map().is_some()) {
+                    let loc = metadata.get("name").map_or(metadata.loc, |n| n.loc);
+                    metadata.set("name", tree::Node::text(name.clone(), loc));
+                }
+            }
+            Err(e) => r.found.push(Diagnostic::error(format!("the name given for this instance: {e}"))),
+        }
+    }
+
+    let ok = check::Check { shapes: &shape::HUMAN, reader: r, drop_null: false }.root(&mut root);
+    if !ok {
+        return None;
+    }
+    let groups = root.get_mut("spec").map(inherit::resolve).unwrap_or_default();
+    if !(check::Check { shapes: &shape::CANONICAL, reader: r, drop_null: true }.root(&mut root)) {
+        return None;
+    }
+    let lab = match Lab::deserialize(&root) {
+        Ok(lab) => lab,
+        Err(e) => {
+            r.found.push(Diagnostic::error(e.message).at(e.loc.unwrap_or(root.loc), ""));
+            return None;
+        }
+    };
+    let _ = groups;
+    Some(lab)
+}

@@ -1,0 +1,3 @@
+//! Tests of the lab file as a user meets it: texts in, labs or diagnostics out.
+
+mod good;
