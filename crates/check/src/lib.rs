@@ -8,6 +8,7 @@
 //! | [`resolve`], [`observe`] | names to addresses by the plan; what the kernel holds now |
 
 pub mod error;
+pub mod expect;
 pub mod observe;
 pub mod probe;
 pub mod resolve;
