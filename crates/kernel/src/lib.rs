@@ -9,6 +9,7 @@
 //! | [`mount`] | bind, tmpfs, overlay, proc, sysfs, detach, the mount table |
 //! | [`unix`] | seqpacket sockets that carry descriptors, peer credentials |
 //! | [`rtnl::tc`] | netem, tbf, clsact, u32 match-all + mirred; on the same batches |
+//! | [`nft`], [`nft::access`] | tables replaced atomically, counters by comment; access lists of interfaces |
 //! | [`tap`], [`packet`] | tap devices and packet sockets, with virtio headers, many frames per call |
 //! | [`cgroup`] | one group per node: limits, processes, removal by mark; version 2 or 1 |
 //! | [`sysctl`] | `net.*` settings of a namespace |
@@ -28,6 +29,7 @@ pub mod mac;
 pub mod mount;
 pub mod netlink;
 pub mod netns;
+pub mod nft;
 pub mod packet;
 pub mod poll;
 pub mod process;

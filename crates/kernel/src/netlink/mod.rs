@@ -20,6 +20,9 @@ const MAX_SEND: usize = 32 * 1024;
 /// How many messages go into one send at most: all of them may answer with an error, and the
 /// answers must fit the receive buffer.
 const MAX_MESSAGES: usize = 64;
+const BEGIN_BATCH: &str = "begin an nft batch";
+/// What fits the send buffer every socket starts with.
+const SMALL: usize = 100 * 1024;
 const RECEIVE: usize = 64 * 1024;
 const DUMP_ATTEMPTS: usize = 20;
 
@@ -160,6 +163,77 @@ impl Socket {
         check(result, || format!("set netlink option {option}")).map(drop)
     }
 
+    /// Sends a netfilter batch that the kernel carries out wholly or not at all
+    /// (`NFNL_MSG_BATCH_BEGIN` … `NFNL_MSG_BATCH_END`, include/uapi/linux/netfilter/nfnetlink.h).
+    pub(crate) fn commit_atomic(&mut self, batch: Batch) -> Result<()> {
+        const BEGIN: u16 = 16;
+        const END: u16 = 17;
+        // struct nfgenmsg: family, version, resource id (the subsystem nftables, big-endian).
+        const SUBSYSTEM: [u8; 4] = [0, 0, 0, 10];
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let mut framed = Batch::new();
+        let mark = framed.begin(BEGIN, 0, BEGIN_BATCH.into());
+        framed.writer.raw(&SUBSYSTEM);
+        framed.end(mark);
+        let shift = framed.writer.buf.len();
+        framed.writer.buf.extend_from_slice(&batch.writer.buf);
+        framed
+            .items
+            .extend(batch.items.into_iter().map(|item| Item {
+                start: item.start + shift,
+                ..item
+            }));
+        let last = framed.items.len() - 1;
+        let mark = framed.begin(END, 0, String::new());
+        framed.writer.raw(&SUBSYSTEM);
+        framed.end(mark);
+
+        let base = self.seq.wrapping_add(1);
+        let buf = &mut framed.writer.buf;
+        for (seq, item) in (base..).zip(&framed.items) {
+            buf[item.start + 8..item.start + 12].copy_from_slice(&seq.to_ne_bytes());
+        }
+        buf[framed.items[last].start + 6] |= libc::NLM_F_ACK as u8;
+        self.seq = base + framed.items.len() as u32 - 1;
+        if buf.len() > SMALL {
+            // One batch is one datagram.
+            let size = i32::try_from(buf.len() * 2).unwrap_or(i32::MAX);
+            self.set_send_buffer(size)?;
+        }
+        self.send(&framed.writer.buf)?;
+        let mut failures = Vec::new();
+        self.acknowledged(base, &framed.items[..=last], 0, &mut failures)?;
+        match failures.into_iter().next() {
+            None => Ok(()),
+            Some(failure) => Err(failure.error),
+        }
+    }
+
+    fn set_send_buffer(&self, size: libc::c_int) -> Result<()> {
+        let set = |option| {
+            // SAFETY: `size` outlives the call and its length is given.
+            unsafe {
+                let len = size_of_val(&size) as libc::socklen_t;
+                libc::setsockopt(
+                    self.fd.as_raw_fd(),
+                    libc::SOL_SOCKET,
+                    option,
+                    (&raw const size).cast(),
+                    len,
+                )
+            }
+        };
+        if set(libc::SO_SNDBUFFORCE) == 0 {
+            return Ok(());
+        }
+        check(set(libc::SO_SNDBUF), || {
+            "enlarge a netlink send buffer".into()
+        })
+        .map(drop)
+    }
+
     /// Sends a batch and reports the first failure.
     ///
     /// # Errors
@@ -209,7 +283,8 @@ impl Socket {
         Ok(failures)
     }
 
-    /// Reads answers until the last request of a send is acknowledged.
+    /// Reads answers until the last request of a send is acknowledged, or the first is refused where that
+    /// means that the others were not looked at (the begin of an nft batch).
     fn acknowledged(
         &self,
         base: u32,
@@ -230,6 +305,7 @@ impl Socket {
                     }
                     done |= message.seq == last;
                     let index = (message.seq - base) as usize;
+                    done |= is_batch_begin(&message) && items[0].doing == BEGIN_BATCH;
                     if let Err(error) = answer(&message, &items[index].doing) {
                         failures.push(Failure {
                             index: first + index,
@@ -435,4 +511,10 @@ fn extended_text(attributes: Option<&[u8]>) -> Option<String> {
     Attributes(attributes?)
         .find(|attribute| attribute.kind == NLMSGERR_ATTR_MSG)
         .map(|attribute| attribute.str())
+}
+
+/// The refused message was `NFNL_MSG_BATCH_BEGIN`.
+fn is_batch_begin(message: &Message<'_>) -> bool {
+    // The error code, then the header of the refused message: length, type.
+    u16_at(message.payload, 8) == Some(16)
 }

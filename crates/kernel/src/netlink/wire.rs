@@ -158,10 +158,6 @@ impl<'a> Attribute<'a> {
         u64_at(self.payload, 0)
     }
 
-    pub(crate) fn be32(&self) -> Option<u32> {
-        self.u32().map(u32::from_be)
-    }
-
     pub(crate) fn be64(&self) -> Option<u64> {
         self.u64().map(u64::from_be)
     }

@@ -3,6 +3,7 @@
 
 mod cgroups;
 mod links;
+mod nft;
 mod packets;
 mod processes;
 mod routes;
