@@ -6,6 +6,7 @@
 mod allocate;
 mod build;
 pub mod desired;
+pub mod diff;
 mod error;
 mod facts;
 mod management;
@@ -18,6 +19,7 @@ mod topology;
 mod view;
 
 pub use build::{DEFAULT_MTU, plan};
+pub use diff::diff;
 pub use error::PlanError;
 pub use facts::{Facts, FrrFacts};
 pub use nodes::READY_WITHIN;
