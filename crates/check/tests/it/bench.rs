@@ -34,6 +34,7 @@ fn node_plan(kind: NodeKind) -> NodePlan {
         loopback: vec![],
         routes: vec![],
         sysctls: Default::default(),
+        optional_sysctls: Default::default(),
         files: Default::default(),
         processes: Default::default(),
         on_up: vec![],
