@@ -82,7 +82,7 @@ pub struct Gap {
 }
 
 /// What came of a stream.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Summary {
     /// Packets sent, as the sender says.
     pub sent: u64,
@@ -98,6 +98,30 @@ pub struct Summary {
     pub longest_gap: Gap,
     /// One-way times of first arrivals, ascending, in nanoseconds.
     pub latencies_ns: Vec<u64>,
+}
+
+/// With three percentiles in place of thousands of times.
+impl std::fmt::Debug for Summary {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            sent,
+            received,
+            lost,
+            duplicated,
+            reordered,
+            longest_gap,
+            latencies_ns: _,
+        } = self;
+        f.debug_struct("Summary")
+            .field("sent", sent)
+            .field("received", received)
+            .field("lost", lost)
+            .field("duplicated", duplicated)
+            .field("reordered", reordered)
+            .field("longest_gap", longest_gap)
+            .field("p0_p50_p100", &[0.0, 0.5, 1.0].map(|p| self.latency(p)))
+            .finish_non_exhaustive()
+    }
 }
 
 impl Summary {

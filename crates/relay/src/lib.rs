@@ -2,8 +2,10 @@
 //! cleared while traffic runs.
 //!
 //! * [`Queue`] is the wire itself, without any I/O: frames go in with the time, frames come out when they are due.
+//! * [`attach`] puts a relay before an interface and takes it away again, without touching the interface.
 //! * [`serve`] is the relay process: it reads frames from taps and sends them on interfaces, told by a [`Client`].
 
+pub mod attach;
 mod control;
 mod error;
 pub mod frame;

@@ -25,7 +25,7 @@ impl Pair {
         let other = namespace_path(&b)?;
         run(
             &a,
-            &format!("ip link add {INTERFACE} type veth peer name {INTERFACE} netns {other}"),
+            &format!("ip link add name {INTERFACE} type veth peer name {INTERFACE} netns {other}"),
         )?;
         configure(&a, INTERFACE, 1)?;
         configure(&b, INTERFACE, 2)?;
@@ -69,19 +69,29 @@ impl Lan {
         };
         run(
             &lan.bridge,
-            "ip link add br type bridge stp_state 0 mcast_snooping 0",
+            "ip link add name br0 type bridge stp_state 0 mcast_snooping 0",
         )?;
-        run(&lan.bridge, "ip link set br up")?;
+        run(&lan.bridge, "ip link set dev br0 up")?;
+        // Where br_netfilter is loaded, bridged IP packets are trimmed and filtered on their way. It is absent elsewhere.
+        for family in ["iptables", "ip6tables", "arptables"] {
+            let _ = run(
+                &lan.bridge,
+                &format!("sysctl -qw net.bridge.bridge-nf-call-{family}=0"),
+            );
+        }
         let bridge = namespace_path(&lan.bridge)?;
         for (netns, port, last) in [(&lan.a, "p1", 1), (&lan.b, "p2", 2)] {
             run(
                 netns,
-                &format!("ip link add {INTERFACE} type veth peer name {port} netns {bridge}"),
+                &format!("ip link add name {INTERFACE} type veth peer name {port} netns {bridge}"),
             )?;
-            run(&lan.bridge, &format!("ip link set {port} master br up"))?;
             run(
                 &lan.bridge,
-                &format!("ip link set {port} type bridge_slave group_fwd_mask 0xfffd"),
+                &format!("ip link set dev {port} master br0 up"),
+            )?;
+            run(
+                &lan.bridge,
+                &format!("ip link set dev {port} type bridge_slave group_fwd_mask 0xfffd"),
             )?;
             configure(netns, INTERFACE, last)?;
         }
@@ -101,7 +111,14 @@ impl Lan {
 }
 
 fn configure(netns: &Netns, interface: &str, last: u8) -> Result<()> {
-    run(netns, "ip link set lo up")?;
+    // Addresses are usable at once, and a look at them does not change a second later.
+    for scope in ["all", "default", interface] {
+        run(
+            netns,
+            &format!("sysctl -qw net.ipv6.conf.{scope}.accept_dad=0"),
+        )?;
+    }
+    run(netns, "ip link set dev lo up")?;
     run(
         netns,
         &format!("ip addr add 10.9.0.{last}/24 dev {interface}"),
@@ -110,7 +127,7 @@ fn configure(netns: &Netns, interface: &str, last: u8) -> Result<()> {
         netns,
         &format!("ip addr add fd00:9::{last}/64 dev {interface} nodad"),
     )?;
-    run(netns, &format!("ip link set {interface} up"))?;
+    run(netns, &format!("ip link set dev {interface} up"))?;
     Ok(())
 }
 

@@ -110,3 +110,23 @@ fn the_inventory_sees_what_is_left_behind() {
 fn run_here(line: &str) {
     run(&netloom_kernel::netns::Netns::current().unwrap(), line).unwrap();
 }
+
+/// A probe that is mistyped would skip tests for ever: whatever it says must be about the feature.
+#[test]
+fn probes_name_the_feature_that_is_missing() {
+    needs!(root, netns);
+    for feature in ["clsact", "u32", "tun", "bridge", "macvlan", "netem"] {
+        if let Some(why) = netloom_testkit::needs::missing(feature) {
+            println!("{feature}: {why}");
+            let kernels_own = why.contains("RTNETLINK answers")
+                || why.contains("Error:")
+                || why.contains("/dev/net/tun");
+            assert!(kernels_own, "{feature}: {why}");
+        }
+    }
+    assert!(
+        netloom_testkit::needs::missing("no_such_program")
+            .unwrap()
+            .contains("no-such-program")
+    );
+}
