@@ -6,11 +6,13 @@
 //! | [`client`] | the way to talk to it |
 //! | [`protocol`] | what is said |
 //! | [`exec`] | running a command inside a node |
+//! | [`frr`] | FRR's daemons over their own sockets |
 
 pub mod client;
 mod error;
 pub mod exec;
 mod files;
+pub mod frr;
 mod init;
 pub mod keeper;
 mod program;
