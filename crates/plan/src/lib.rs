@@ -9,6 +9,7 @@ pub mod desired;
 pub mod diff;
 pub mod error;
 pub mod facts;
+pub mod generate;
 mod management;
 mod names;
 mod nodes;

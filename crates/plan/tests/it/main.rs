@@ -9,3 +9,4 @@
 mod allocation;
 mod common;
 mod frr;
+mod shapes;
