@@ -13,6 +13,9 @@
 //! | [`tap`], [`packet`] | tap devices and packet sockets, with virtio headers, many frames per call |
 //! | [`cgroup`] | one group per node: limits, processes, removal by mark; version 2 or 1 |
 //! | [`sysctl`] | `net.*` settings of a namespace |
+//! | [`features`] | what this machine can do, probed, with reasons and remedies |
+//! | [`machine`] | memory, processes, files, disk; how contended a measurement was |
+//! | [`ethtool`] | offloads of an interface |
 //! | [`poll`], [`epoll`], [`signal`] | waiting for descriptors; signals as one of them |
 //! | [`sock`] | what probes need of sockets: arrival stamps, error queue, path MTU |
 //! | [`mac`] | [`mac::MacAddr`] |
@@ -25,7 +28,10 @@
 pub mod cgroup;
 pub mod epoll;
 pub mod error;
+pub mod ethtool;
+pub mod features;
 pub mod mac;
+pub mod machine;
 pub mod mount;
 pub mod netlink;
 pub mod netns;

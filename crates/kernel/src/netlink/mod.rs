@@ -45,6 +45,8 @@ pub enum Family {
     Route = libc::NETLINK_ROUTE,
     /// nftables.
     Netfilter = libc::NETLINK_NETFILTER,
+    /// Families with names of their own.
+    Generic = libc::NETLINK_GENERIC,
 }
 
 /// A synchronous netlink socket.

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
 mod cgroups;
+mod features;
 mod links;
 mod nft;
 mod packets;

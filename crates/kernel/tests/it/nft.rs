@@ -27,7 +27,7 @@ fn routed() -> (Netns, Netns, Netns) {
             batch.create_veth(&end("eth1", &b, 2), &end("e2", &router, 3));
         })
         .unwrap();
-    let configure = |netns: &Netns, addresses: &[(u32, &str)], gateways: &[&str]| {
+    let configure = |netns: &Netns, addresses: &[(u32, &str)]| {
         let mut rtnl = Rtnl::open_in(netns).unwrap();
         rtnl.change(|batch| {
             batch.link_up(1);
@@ -46,13 +46,13 @@ fn routed() -> (Netns, Netns, Netns) {
         (2, "fd00:1::fe/64"),
         (3, "fd00:2::fe/64"),
     ];
-    sockets.push(configure(&router, &four, &[]));
+    sockets.push(configure(&router, &four));
     for (netns, number) in [(&a, 1), (&b, 2)] {
         let addresses = [
             (2, &*format!("10.0.{number}.1/24")),
             (2, &*format!("fd00:{number}::1/64")),
         ];
-        let mut rtnl = configure(netns, &addresses, &[]);
+        let mut rtnl = configure(netns, &addresses);
         rtnl.change(|batch| {
             for (all, gateway) in [
                 ("0.0.0.0/0", format!("10.0.{number}.254")),
