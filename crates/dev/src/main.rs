@@ -6,6 +6,7 @@
     reason = "a command for developers, which reports on the terminal"
 )]
 
+mod bench;
 mod generate;
 mod layers;
 mod vm;
@@ -38,6 +39,8 @@ enum Task {
     Vm(vm::Options),
     /// Run the tests this machine's kernel may be unable to run, under Debian's.
     VmTests,
+    /// Measure netloom against the floor, ip, mininet and hand-made links.
+    Bench(bench::Options),
     /// Prove the README's commands on a bare Debian made by debootstrap (tools/setup-proof.sh).
     SetupProof {
         /// Options of the script: --no-demo, --keep.
@@ -62,6 +65,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Task::Generate { check } => generate::run(&root, check),
         Task::Vm(options) => vm::run(&options),
         Task::VmTests => vm::run_tests(&root),
+        Task::Bench(options) => bench::run(&root, &options),
         Task::SetupProof { options } => script(&root, "tools/setup-proof.sh", &options),
     }
 }

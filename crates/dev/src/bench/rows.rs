@@ -1,0 +1,187 @@
+//! The table of what is compared, and how a row is judged.
+
+use super::Samples;
+
+/// What a row must reach.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Goal {
+    /// ours / theirs
+    RatioAtMost(f64),
+    RatioAtLeast(f64),
+    /// theirs / ours
+    FasterBy(f64),
+    /// ours alone, or what ours takes beyond theirs
+    AtMost(f64),
+    Report,
+}
+
+/// How values are written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Unit {
+    Seconds,
+    Nanoseconds,
+    Gigabits,
+    Kibibytes,
+}
+
+struct Definition {
+    scenario: &'static str,
+    what: &'static str,
+    against: &'static str,
+    ours: &'static str,
+    theirs: Option<&'static str>,
+    unit: Unit,
+    goal: Goal,
+}
+
+/// A row with its measured values.
+pub(crate) struct Row {
+    pub(crate) what: String,
+    pub(crate) against: &'static str,
+    pub(crate) goal: Goal,
+    pub(crate) unit: Unit,
+    pub(crate) ours: Option<f64>,
+    pub(crate) theirs: Option<f64>,
+    /// The number the goal is about; none if a value it needs is missing.
+    pub(crate) result: Option<f64>,
+}
+
+impl Row {
+    /// Whether the goal is reached. What was not measured is not reached.
+    pub(crate) fn reached(&self) -> bool {
+        match (self.goal, self.result) {
+            (Goal::Report, result) => result.is_some(),
+            (_, None) => false,
+            (Goal::RatioAtMost(limit) | Goal::AtMost(limit), Some(result)) => result <= limit,
+            (Goal::RatioAtLeast(limit) | Goal::FasterBy(limit), Some(result)) => result >= limit,
+        }
+    }
+}
+
+const fn row(
+    scenario: &'static str,
+    what: &'static str,
+    ours: &'static str,
+    against: (&'static str, &'static str),
+    goal: Goal,
+) -> Definition {
+    Definition {
+        scenario,
+        what,
+        against: against.0,
+        ours,
+        theirs: Some(against.1),
+        unit: Unit::Seconds,
+        goal,
+    }
+}
+
+const fn alone(
+    scenario: &'static str,
+    what: &'static str,
+    ours: &'static str,
+    unit: Unit,
+    goal: Goal,
+) -> Definition {
+    Definition {
+        scenario,
+        what,
+        against: "",
+        ours,
+        theirs: None,
+        unit,
+        goal,
+    }
+}
+
+const fn in_unit(mut definition: Definition, unit: Unit) -> Definition {
+    definition.unit = unit;
+    definition
+}
+
+/// Every comparison. `{n}` stands for the nodes of the large ring.
+#[rustfmt::skip]
+const ROWS: &[Definition] = &[
+    row("create", "up, ring of {n} idle nodes", "netloom.idle.up", ("the floor", "floor.idle.up"), Goal::RatioAtMost(1.3)),
+    row("create", "up, ring of {n} populated nodes", "netloom.populated.up", ("the floor, populated", "floor.populated.up"), Goal::RatioAtMost(1.3)),
+    row("create", "up, ring of {n} idle nodes", "netloom.idle.up", ("one ip process per operation", "ip.up"), Goal::FasterBy(15.0)),
+    row("create", "up, ring of {n} idle nodes", "netloom.idle.up", ("mininet 2.3", "mininet.up"), Goal::FasterBy(15.0)),
+    alone("create", "down of {n} idle nodes: the call", "netloom.idle.down", Unit::Seconds, Goal::AtMost(0.010)),
+    row("create", "down of {n} idle nodes: last veth gone", "netloom.idle.links-gone", ("the floor", "floor.idle.links-gone"), Goal::RatioAtMost(1.5)),
+    row("create", "down of {n} idle nodes: namespaces gone", "netloom.idle.namespaces-gone", ("the floor", "floor.idle.namespaces-gone"), Goal::RatioAtMost(1.5)),
+    row("create", "down of {n} idle nodes: last veth gone", "netloom.idle.links-gone", ("mininet 2.3", "mininet.down"), Goal::FasterBy(50.0)),
+    row("create", "down of {n} populated nodes, beyond stopping the processes", "netloom.populated.down", ("stopping them in the floor", "floor.populated.processes"), Goal::Report),
+    row("ring300", "up, ring of 300 idle nodes", "netloom.300.up", ("the floor", "floor.300.up"), Goal::Report),
+    alone("ring300", "up, ring of 300 idle nodes (containerlab on Docker: 64 s)", "netloom.300.up", Unit::Seconds, Goal::AtMost(0.4)),
+    alone("ring300", "down of 300 idle nodes (containerlab on Docker: 19.5 s)", "netloom.300.down", Unit::Seconds, Goal::AtMost(0.1)),
+    in_unit(row("wire", "TCP over a link, Gbit/s", "netloom.wire.gbit", ("a hand-made veth", "floor.wire.gbit"), Goal::RatioAtLeast(0.97)), Unit::Gigabits),
+    in_unit(row("wire", "round trip over a link, ns", "netloom.wire.rtt", ("a hand-made veth", "floor.wire.rtt"), Goal::RatioAtMost(1.15)), Unit::Nanoseconds),
+    in_unit(row("relay", "TCP, 10 ms delay, Gbit/s", "netloom.relay.gbit", ("the same wire with 1 µs of delay", "netloom.relay-fast.gbit"), Goal::Report), Unit::Gigabits),
+    alone("relay", "10 ms delay: mean error, ns", "netloom.relay.error-mean", Unit::Nanoseconds, Goal::Report),
+    alone("relay", "10 ms delay: error of the 99th percentile, ns", "netloom.relay.error-p99", Unit::Nanoseconds, Goal::Report),
+    in_unit(row("memory", "memory per idle node, KiB", "netloom.memory.idle", ("the floor", "floor.memory.idle"), Goal::Report), Unit::Kibibytes),
+    alone("memory", "memory per FRR node with bgpd, KiB", "netloom.memory.frr", Unit::Kibibytes, Goal::Report),
+];
+
+/// The rows of the wanted scenarios with what was measured.
+pub(crate) fn judge(samples: &Samples, nodes: usize, wanted: impl Fn(&str) -> bool) -> Vec<Row> {
+    ROWS.iter()
+        .filter(|definition| wanted(definition.scenario))
+        .map(|definition| {
+            let ours = samples.median(definition.ours);
+            let theirs = definition.theirs.and_then(|series| samples.median(series));
+            let both = || Some((ours?, theirs?));
+            Row {
+                what: definition.what.replace("{n}", &nodes.to_string()),
+                against: definition.against,
+                goal: definition.goal,
+                unit: definition.unit,
+                ours,
+                theirs,
+                result: match definition.goal {
+                    Goal::RatioAtMost(_) | Goal::RatioAtLeast(_) => {
+                        both().map(|(ours, theirs)| ours / theirs)
+                    }
+                    Goal::FasterBy(_) => both().map(|(ours, theirs)| theirs / ours),
+                    Goal::AtMost(_) => ours,
+                    Goal::Report if definition.theirs.is_some() => {
+                        both().map(|(ours, theirs)| ours / theirs)
+                    }
+                    Goal::Report => ours,
+                },
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn idle(ours: Option<f64>, theirs: f64) -> Row {
+        let mut samples = Samples::default();
+        if let Some(ours) = ours {
+            samples.add("netloom.idle.up", ours);
+        }
+        samples.add("floor.idle.up", theirs);
+        judge(&samples, 10, |scenario| scenario == "create").remove(0)
+    }
+
+    #[test]
+    fn a_goal_is_reached_at_its_limit_missed_beyond_and_missed_unmeasured() {
+        assert!(idle(Some(1.3), 1.0).reached());
+        assert!(!idle(Some(1.31), 1.0).reached());
+        assert!(!idle(None, 1.0).reached());
+        assert_eq!(idle(Some(1.0), 1.0).what, "up, ring of 10 idle nodes");
+    }
+
+    #[test]
+    fn faster_by_compares_the_other_way_round() {
+        let mut samples = Samples::default();
+        samples.add("netloom.idle.up", 1.0);
+        samples.add("ip.up", 14.9);
+        let rows = judge(&samples, 10, |scenario| scenario == "create");
+        assert_eq!(rows[2].result, Some(14.9));
+        assert!(!rows[2].reached());
+    }
+}
