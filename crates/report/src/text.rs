@@ -1,0 +1,198 @@
+//! The faces for people: steps, the table of tests, what failed and why.
+
+use std::fmt::Write as _;
+
+use netloom_check::verdict::{Finding, Measurement, Status, StepKind, StepResult, TestResult};
+use serde::Serialize;
+
+use crate::style::{self, Style, count, cut, duration};
+use crate::table::{Table, wrap};
+use crate::verdict::{PhaseResult, Report, Verdict};
+
+/// Lines of one piece of evidence that are shown; JSON and JUnit hold all of them.
+const EVIDENCE_LINES: usize = 14;
+/// Findings of one step that are shown.
+const FINDINGS: usize = 8;
+
+/// One of the six steps, done.
+pub fn phase(p: &PhaseResult) -> String {
+    let (mark, s) = style::status(p.status);
+    let time = if p.status == Status::Skipped { String::new() } else { duration(p.duration) };
+    let text = if p.status == Status::Skipped { Style::Dim.paint(&p.detail) } else { p.detail.clone() };
+    format!("  {} {:<10}{:>8}   {}", s.paint(mark), p.phase.as_str(), time, text).trim_end().to_string()
+}
+
+/// One test, done: the line of a log.
+pub fn test_line(t: &TestResult) -> String {
+    let (mark, s) = style::status(t.status);
+    let mut line = format!("    {} {:<28} {:>8}", s.paint(mark), t.name, duration(t.duration));
+    if !t.message.is_empty() {
+        let _ = write!(line, "   {}", cut(first_line(&t.message), 90));
+    }
+    line
+}
+
+/// The table of tests.
+pub fn tests(report: &Report, wide: bool, columns: usize) -> String {
+    let mut table = Table::new(["test", "result", "time", "measured"]).right(&[2]);
+    for t in &report.tests {
+        let (mark, s) = style::status(t.status);
+        let time = if t.status == Status::Skipped { String::new() } else { duration(t.duration) };
+        table.row([t.name.clone(), s.paint(format!("{mark} {}", t.status)), time, measured(t, wide)]);
+    }
+    table.render(2, columns)
+}
+
+/// What a test measured, in one cell.
+fn measured(t: &TestResult, wide: bool) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    if t.status == Status::Skipped {
+        return Style::Dim.paint(cut(first_line(&t.message), 80));
+    }
+    let checked: usize = t.steps.iter().map(|s| s.checked).sum();
+    if checked > 0 {
+        parts.push(count(checked, "check"));
+    }
+    let slowest = t.steps.iter().filter(|s| s.kind == StepKind::Expect && s.attempts > 1).filter_map(|s| s.time_to_true).max();
+    if let Some(d) = slowest {
+        parts.push(format!("true after {}", duration(d)));
+    }
+    let all: Vec<&Measurement> = t.measurements().collect();
+    let limit = if wide { usize::MAX } else { 4 };
+    // What is held against a bound comes first, and always.
+    let bound: Vec<&&Measurement> = all.iter().filter(|m| m.bound.is_some()).collect();
+    let free: Vec<&&Measurement> = all.iter().filter(|m| m.bound.is_none()).collect();
+    let room = limit.saturating_sub(bound.len());
+    for m in bound.iter().chain(free.iter().take(room)) {
+        parts.push(measurement(m));
+    }
+    if free.len() > room && wide {
+        parts.push(format!("… {} more", free.len() - room));
+    }
+    if t.contention.is_high() {
+        parts.push(Style::Yellow.paint("machine contended"));
+    }
+    parts.join(", ")
+}
+
+fn measurement(m: &Measurement) -> String {
+    let value = match m.holds {
+        Some(false) => Style::Red.paint(m),
+        _ => m.to_string(),
+    };
+    match &m.bound {
+        Some(b) => format!("{} {value} ({b})", m.name),
+        None => format!("{} {value}", m.name),
+    }
+}
+
+/// Everything that did not pass, with its evidence.
+pub fn failures(report: &Report, verbose: bool, columns: usize) -> String {
+    let mut out = String::new();
+    for t in report.tests.iter().filter(|t| matches!(t.status, Status::Failed | Status::Error | Status::Warning)) {
+        let _ = writeln!(out, "\n{}", failure(t, verbose, columns).trim_end());
+    }
+    out
+}
+
+/// One test that did not pass.
+pub fn failure(t: &TestResult, verbose: bool, columns: usize) -> String {
+    let (_, s) = style::status(t.status);
+    let mut out = String::new();
+    let cause = t.cause.as_ref().map_or(String::new(), |c| Style::Dim.paint(format!("  [{}]", c.word())));
+    let _ = writeln!(out, "{} {}{cause}", s.paint(t.status.as_str().to_uppercase()), Style::Bold.paint(&t.name));
+    if let Some(d) = &t.description {
+        let _ = writeln!(out, "  {}", Style::Dim.paint(d));
+    }
+    paragraph(&mut out, "  ", &t.message, columns);
+    for (i, step) in t.steps.iter().enumerate() {
+        if step.status > Status::Skipped {
+            let _ = writeln!(out, "\n  step {} of {}: {}", i + 1, t.steps.len(), step.what);
+            findings(&mut out, step, verbose, columns);
+        }
+    }
+    for text in &t.not_reverted {
+        let _ = writeln!(out, "  {} {text}", Style::Yellow.paint("not undone:"));
+    }
+    for e in &t.evidence {
+        let place = e.node.as_ref().map_or(String::new(), |n| format!("{n}: "));
+        let _ = writeln!(out, "\n  {}", Style::Dim.paint(format!("── {place}{} ", e.title)));
+        let lines: Vec<&str> = e.text.trim_end().lines().collect();
+        let shown = if verbose { lines.len() } else { EVIDENCE_LINES };
+        for line in lines.iter().take(shown) {
+            let _ = writeln!(out, "  {} {}", Style::Dim.paint("│"), cut(&line.replace('\t', "    "), columns.saturating_sub(4)));
+        }
+        if lines.len() > shown {
+            let _ = writeln!(out, "  {} {}", Style::Dim.paint("│"), Style::Dim.paint(format!("… {} more lines (-v shows them)", lines.len() - shown)));
+        }
+    }
+    out
+}
+
+fn findings(out: &mut String, step: &StepResult, verbose: bool, columns: usize) {
+    let mut table = Table::new(["", "expected", "found"]);
+    let limit = if verbose { usize::MAX } else { FINDINGS };
+    let bad: Vec<&Finding> = step.findings.iter().filter(|f| f.status != Status::Passed).collect();
+    for f in bad.iter().take(limit) {
+        let cause = f.cause.to_string();
+        let found = if cause == "ok" || f.found.contains(&cause) || cause.contains(&f.found) && !f.found.is_empty() {
+            if cause.len() > f.found.len() && cause != "ok" { cause } else { f.found.clone() }
+        } else if f.found.is_empty() {
+            cause
+        } else {
+            format!("{} ({cause})", f.found)
+        };
+        table.row([f.subject.clone(), f.expected.clone(), Style::Red.paint(found)]);
+    }
+    if !table.is_empty() {
+        out.push_str(&table.render(4, columns));
+    }
+    let more = step.more + bad.len().saturating_sub(limit);
+    if more > 0 {
+        let _ = writeln!(out, "    {}", Style::Dim.paint(format!("… and {more} more of {} checked", step.checked)));
+    }
+    for m in step.measurements.iter().filter(|m| m.holds == Some(false)) {
+        let _ = writeln!(out, "    {} of {}: {}, should be {}", m.name, m.subject, Style::Red.paint(m), m.bound.as_deref().unwrap_or("otherwise"));
+    }
+}
+
+fn paragraph(out: &mut String, indent: &str, text: &str, columns: usize) {
+    for line in text.lines().flat_map(|l| wrap(l, columns.saturating_sub(indent.len()))) {
+        let _ = writeln!(out, "{indent}{line}");
+    }
+}
+
+/// The last line.
+pub fn verdict(report: &Report) -> String {
+    let (word, s) = match report.verdict {
+        Verdict::Passed => ("PASSED", Style::Green),
+        Verdict::Failed => ("FAILED", Style::Red),
+        Verdict::Error => ("ERROR", Style::Red),
+        Verdict::Interrupted => ("INTERRUPTED", Style::Yellow),
+    };
+    let mut parts = Vec::new();
+    if !report.tests.is_empty() {
+        parts.push(format!("{} of {} passed", report.count(Status::Passed), count(report.tests.len(), "test")));
+        for (status, text) in [(Status::Failed, "failed"), (Status::Error, "in error"), (Status::Warning, "with warnings"), (Status::Skipped, "skipped")] {
+            match report.count(status) {
+                0 => {}
+                n => parts.push(format!("{n} {text}")),
+            }
+        }
+    }
+    parts.push(duration(report.duration));
+    let mut out = format!("{}  {}  {}", s.paint(Style::Bold.paint(word)), Style::Bold.paint(&report.lab), parts.join(", "));
+    if let Some(f) = &report.failure {
+        let _ = write!(out, "\n{f}");
+    }
+    out
+}
+
+fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or("")
+}
+
+/// Any value as YAML.
+pub fn yaml<T: Serialize>(value: &T) -> String {
+    serde_saphyr::to_string(value).unwrap_or_else(|e| format!("# cannot be written as YAML: {e}\n"))
+}
