@@ -36,25 +36,23 @@ pub struct Ci {
 
 /// Files a verdict is written to.
 #[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "Reports")]
 pub struct Reports {
     /// Write the verdict as JUnit XML
-    #[arg(long, value_name = "FILE")]
+    #[arg(help_heading = "Reports", long, value_name = "FILE")]
     pub junit: Option<PathBuf>,
     /// Write the verdict as JSON
-    #[arg(long, value_name = "FILE")]
+    #[arg(help_heading = "Reports", long, value_name = "FILE")]
     pub json: Option<PathBuf>,
 }
 
 /// Which tests.
 #[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "Tests")]
 pub struct Select {
     /// Run only the tests whose names fit the pattern (repeatable; `*` stands for anything)
-    #[arg(long, value_name = "PATTERN")]
+    #[arg(help_heading = "Tests", long, value_name = "PATTERN")]
     pub only: Vec<String>,
     /// Run only the tests with one of these tags
-    #[arg(long, value_name = "TAG,…", value_delimiter = ',')]
+    #[arg(help_heading = "Tests", long, value_name = "TAG,…", value_delimiter = ',')]
     pub tags: Vec<String>,
 }
 

@@ -44,33 +44,30 @@ pub struct Cli {
 
 /// Options every command takes.
 #[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Output")]
 pub struct Global {
-    /// How results are printed
-    #[arg(short, long, global = true, value_enum, value_name = "FORMAT", default_value_t)]
+    /// How results are printed (`wide`: more columns)
+    #[arg(help_heading = "Output", short, long, global = true, value_enum, value_name = "FORMAT", default_value_t)]
     pub output: Output,
     /// When to use colours (`auto`: on a terminal, unless NO_COLOR is set)
-    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t, hide_possible_values = false)]
+    #[arg(help_heading = "Output", long, global = true, value_enum, value_name = "WHEN", default_value_t, hide_possible_values = false)]
     pub color: Color,
     /// Print results and errors only, no progress
-    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    #[arg(help_heading = "Output", short, long, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
     /// Print more: every measured value, every step
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    #[arg(help_heading = "Output", short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
 }
 
 /// Face of a result.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum Output {
-    /// Text and tables for people
+    // Text and tables for people. (Plain comments: a sentence for each value would make help twice as long.)
     #[default]
     Table,
-    /// The same with more columns
+    // The same with more columns.
     Wide,
-    /// JSON
     Json,
-    /// YAML
     Yaml,
 }
 
@@ -153,7 +150,6 @@ pub enum Command {
 
 /// Which file, for commands whose only operand is the lab.
 #[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "Lab")]
 pub struct FileOperand {
     /// Lab file [default: lab.yaml or netloom.yaml here]; `-` is standard input
     #[arg(value_name = "FILE", conflicts_with = "file")]
@@ -171,31 +167,29 @@ impl FileOperand {
 
 /// Which lab.
 #[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "Lab")]
 pub struct LabOptions {
     /// Lab file [default: lab.yaml or netloom.yaml here]; `-` is standard input
-    #[arg(short, long, value_name = "FILE")]
+    #[arg(help_heading = "Lab", short, long, value_name = "FILE")]
     pub file: Option<String>,
     /// Instance of the lab [default: the name in the file; without a file, the only lab that runs]
-    #[arg(long, value_name = "INSTANCE", env = "NETLOOM_NAME")]
+    #[arg(help_heading = "Lab", long, value_name = "INSTANCE", env = "NETLOOM_NAME")]
     pub name: Option<String>,
     /// Set a variable of the lab file (repeatable)
-    #[arg(long = "set", value_name = "KEY=VALUE")]
+    #[arg(help_heading = "Lab", long = "set", value_name = "KEY=VALUE")]
     pub set: Vec<String>,
 }
 
 /// Which lab, where `-f` means `--follow`.
 #[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "Lab")]
 pub struct LabOptionsLong {
     /// Lab file [default: lab.yaml or netloom.yaml here]; `-` is standard input
-    #[arg(long, value_name = "FILE")]
+    #[arg(help_heading = "Lab", long, value_name = "FILE")]
     pub file: Option<String>,
     /// Instance of the lab [default: the name in the file; without a file, the only lab that runs]
-    #[arg(long, value_name = "INSTANCE", env = "NETLOOM_NAME")]
+    #[arg(help_heading = "Lab", long, value_name = "INSTANCE", env = "NETLOOM_NAME")]
     pub name: Option<String>,
     /// Set a variable of the lab file (repeatable)
-    #[arg(long = "set", value_name = "KEY=VALUE")]
+    #[arg(help_heading = "Lab", long = "set", value_name = "KEY=VALUE")]
     pub set: Vec<String>,
 }
 

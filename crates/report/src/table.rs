@@ -115,7 +115,7 @@ mod tests {
         let text: String = t.render(2, 40).lines().map(|l| format!("{}\n", strip(l))).collect();
         assert_eq!(
             text,
-            "  NAME     TIME   NOTE\n  a         1 s   one two three four\n                  five six seven eight\n                  nine\n  longer   10 s\n"
+            "  NAME     TIME   NOTE\n  a         1 s   one two three four five\n                  six seven eight nine\n  longer   10 s\n"
         );
     }
 

@@ -117,6 +117,11 @@ impl Terminal {
         AutoStream::new(io::stdout(), self.stdout_choice()).current_choice() != ColorChoice::Never
     }
 
+    /// Whether standard error gets colours.
+    pub fn colored_errors(&self) -> bool {
+        AutoStream::new(io::stderr(), self.stderr_choice()).current_choice() != ColorChoice::Never
+    }
+
     /// Columns of the terminal; 110 where there is none.
     pub fn columns(&self) -> usize {
         let from_env = std::env::var("COLUMNS").ok().and_then(|c| c.parse().ok()).filter(|c| *c >= 40);

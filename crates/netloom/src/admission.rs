@@ -1,0 +1,140 @@
+//! Before anything is built: is this machine large enough? What the lab will need is estimated, what there is is read.
+
+use std::fs;
+
+use netloom_api::node::NodeKind;
+use netloom_cli::exit::Exit;
+use netloom_plan::desired::Plan;
+use netloom_report::style::bytes;
+use serde::Serialize;
+
+use crate::context::Context;
+use crate::failure::{Failure, Result};
+
+/// Kernel memory of an idle node: a network namespace with its sysctl tables, `lo` and a few routes.
+const NODE_MEMORY: u64 = 400 << 10;
+/// A veth pair with its queues and addresses.
+const LINK_MEMORY: u64 = 60 << 10;
+/// A process of the user's, unless the node has a limit.
+const PROCESS_MEMORY: u64 = 8 << 20;
+/// An FRR daemon at rest (bgpd: about 20 MB with zebra).
+const DAEMON_MEMORY: u64 = 12 << 20;
+/// Descriptors the keeper holds for a node: namespace, init, log files, sockets.
+const NODE_FILES: u64 = 6;
+/// Disk (the lab's tmpfs) for a populated node's files and logs.
+const NODE_DISK: u64 = 256 << 10;
+
+/// One resource.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Need {
+    pub(crate) what: &'static str,
+    pub(crate) need: u64,
+    /// `None`: this machine does not say, so nothing is refused.
+    pub(crate) have: Option<u64>,
+    pub(crate) is_bytes: bool,
+    pub(crate) remedy: &'static str,
+}
+
+impl Need {
+    pub(crate) fn fits(&self) -> bool {
+        self.have.is_none_or(|have| self.need <= have)
+    }
+
+    fn show(&self, n: u64) -> String {
+        if self.is_bytes { bytes(n) } else { n.to_string() }
+    }
+
+    pub(crate) fn sentence(&self) -> String {
+        let have = self.have.map_or("unknown".into(), |h| self.show(h));
+        format!("{}: the lab needs about {}, there is {have}", self.what, self.show(self.need))
+    }
+}
+
+/// What the lab will need, and what there is.
+pub(crate) fn needs(plan: &Plan) -> Vec<Need> {
+    let nodes = plan.nodes.len() as u64;
+    let mut memory = nodes * NODE_MEMORY + plan.links.len() as u64 * LINK_MEMORY;
+    let mut processes = 1;
+    let mut populated = 0;
+    for node in plan.nodes.values() {
+        let running = node.processes.len() as u64;
+        let each = if node.kind == NodeKind::Frr { DAEMON_MEMORY } else { PROCESS_MEMORY };
+        let usual = running * each;
+        memory += node.limits.memory.map_or(usual, |limit| usual.min(limit));
+        processes += running + u64::from(node.populated);
+        populated += u64::from(node.populated);
+    }
+    // FRR daemons have a few threads each, and those count.
+    let tasks = processes * 4;
+    vec![
+        Need { what: "memory", need: memory, have: memory_there(), is_bytes: true, remedy: "make the lab smaller or give the machine more memory" },
+        Need { what: "processes and threads", need: tasks, have: tasks_there(), is_bytes: false, remedy: "raise kernel.pid_max, kernel.threads-max or the pids limit of this session" },
+        Need { what: "open files", need: nodes * NODE_FILES + 64, have: files_there(), is_bytes: false, remedy: "raise the hard limit of open files (ulimit -Hn)" },
+        Need { what: "room for files (memory)", need: populated * NODE_DISK, have: memory_there().map(|m| m / 2), is_bytes: true, remedy: "make the lab smaller or give the machine more memory" },
+        Need { what: "network namespaces", need: nodes + 1, have: number("/proc/sys/user/max_net_namespaces"), is_bytes: false, remedy: "raise user.max_net_namespaces" },
+    ]
+}
+
+/// Refuses what does not fit, unless `force`.
+pub(crate) fn check(context: &Context, plan: &Plan, force: bool) -> Result<()> {
+    let lacking: Vec<Need> = needs(plan).into_iter().filter(|n| !n.fits()).collect();
+    if lacking.is_empty() {
+        return Ok(());
+    }
+    let lines: Vec<String> = lacking.iter().map(|n| format!("  {}; {}", n.sentence(), n.remedy)).collect();
+    let text = format!("this machine is too small for {}:\n{}", plan.instance, lines.join("\n"));
+    if force {
+        context.terminal.note(format!("{text}\n  going on, because of --force"));
+        return Ok(());
+    }
+    Err(Failure::new(Exit::Environment, format!("{text}\n--force builds it nevertheless")))
+}
+
+fn number(path: &str) -> Option<u64> {
+    fs::read_to_string(path).ok()?.trim().parse().ok()
+}
+
+/// What the kernel says a new workload could use, less where a cgroup allows less.
+fn memory_there() -> Option<u64> {
+    let info = fs::read_to_string("/proc/meminfo").ok()?;
+    let line = info.lines().find_map(|l| l.strip_prefix("MemAvailable:"))?;
+    let available = line.trim().trim_end_matches("kB").trim().parse::<u64>().ok()? * 1024;
+    let limit = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"].iter().find_map(|p| number(p));
+    let used = ["/sys/fs/cgroup/memory.current", "/sys/fs/cgroup/memory/memory.usage_in_bytes"].iter().find_map(|p| number(p)).unwrap_or(0);
+    Some(limit.map_or(available, |l| available.min(l.saturating_sub(used))))
+}
+
+fn tasks_there() -> Option<u64> {
+    let most = number("/proc/sys/kernel/pid_max")?.min(number("/proc/sys/kernel/threads-max")?);
+    // `/proc/loadavg`: running/all tasks is the fourth word.
+    let loadavg = fs::read_to_string("/proc/loadavg").ok()?;
+    let now = loadavg.split_whitespace().nth(3)?.split('/').nth(1)?.parse::<u64>().ok()?;
+    let limit = ["/sys/fs/cgroup/pids.max", "/sys/fs/cgroup/pids/pids.max"].iter().find_map(|p| number(p));
+    Some(limit.unwrap_or(u64::MAX).min(most.saturating_sub(now)))
+}
+
+/// The hard limit: the keeper raises its soft limit to it.
+fn files_there() -> Option<u64> {
+    let limits = fs::read_to_string("/proc/self/limits").ok()?;
+    let line = limits.lines().find(|l| l.starts_with("Max open files"))?;
+    let hard = line.split_whitespace().nth(4)?;
+    if hard == "unlimited" { number("/proc/sys/fs/nr_open") } else { hard.parse().ok() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_machine_says_what_it_has() {
+        assert!(memory_there().is_some_and(|m| m > 1 << 20));
+        assert!(tasks_there().is_some_and(|t| t > 10));
+        assert!(files_there().is_some_and(|f| f > 10));
+    }
+
+    #[test]
+    fn what_is_unknown_refuses_nothing() {
+        let need = |have| Need { what: "x", need: 10, have, is_bytes: false, remedy: "" };
+        assert!(need(None).fits() && need(Some(10)).fits() && !need(Some(9)).fits());
+    }
+}

@@ -1,0 +1,19 @@
+//! `netloom graph`.
+
+use netloom_cli::exit::Exit;
+use netloom_cli::make::{Graph, GraphFormat};
+
+use crate::context::Context;
+use crate::failure::Result;
+use crate::host;
+
+pub(crate) fn run(context: &Context, args: &Graph) -> Result<Exit> {
+    let file = context.file(args.lab.file())?;
+    let loaded = host::load(&file, &args.lab.lab.set)?;
+    let plan = host::plan_anywhere(&loaded, args.lab.lab.name.as_deref())?;
+    let text = match args.format {
+        GraphFormat::Mermaid | GraphFormat::Dot | GraphFormat::Html => format!("{} nodes\n", plan.nodes.len()),
+    };
+    context.terminal.bytes(text.as_bytes());
+    Ok(Exit::Ok)
+}

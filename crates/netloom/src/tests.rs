@@ -1,0 +1,98 @@
+//! Which tests are run, and what is shown meanwhile.
+
+use netloom_api::test::{Test, glob};
+use netloom_check::verdict::{Event, RunResult, TestResult};
+use netloom_cli::lab::Select;
+use netloom_engine::Lab;
+use netloom_report::progress::Progress;
+use netloom_report::text;
+
+use crate::failure::{Failure, Result};
+
+/// The tag of tests that are looked at before anything is done to the lab.
+pub(crate) const BASELINE: &str = "baseline";
+
+/// The tests that are asked for, and those they need, in the order of the file.
+pub(crate) fn select(all: &[Test], select: &Select) -> Result<Vec<Test>> {
+    if select.only.is_empty() && select.tags.is_empty() {
+        return Ok(all.to_vec());
+    }
+    let chosen = |t: &Test| {
+        (select.only.is_empty() || select.only.iter().any(|p| glob(p, &t.name)))
+            && (select.tags.is_empty() || t.tags.iter().any(|tag| select.tags.contains(tag)))
+    };
+    let mut names: Vec<&str> = all.iter().filter(|t| chosen(t)).map(|t| t.name.as_str()).collect();
+    if names.is_empty() {
+        let known: Vec<&str> = all.iter().map(|t| t.name.as_str()).collect();
+        let mut tags: Vec<&str> = all.iter().flat_map(|t| &t.tags).map(String::as_str).collect();
+        tags.sort_unstable();
+        tags.dedup();
+        let asked: Vec<&str> = select.only.iter().chain(&select.tags).map(String::as_str).collect();
+        return Err(Failure::usage(format!(
+            "no test fits {}; tests: {}; tags: {}",
+            asked.join(", "),
+            or_none(&known),
+            or_none(&tags)
+        )));
+    }
+    let mut at = 0;
+    while at < names.len() {
+        let this = names[at];
+        for need in all.iter().filter(|t| t.name == this).flat_map(|t| &t.needs) {
+            if !names.contains(&need.as_str()) {
+                names.push(need);
+            }
+        }
+        at += 1;
+    }
+    Ok(all.iter().filter(|t| names.contains(&t.name.as_str())).cloned().collect())
+}
+
+fn or_none(words: &[&str]) -> String {
+    if words.is_empty() { "none".into() } else { words.join(", ") }
+}
+
+/// Whether a test belongs to the baseline: it is tagged so, and does nothing to the lab.
+pub(crate) fn is_baseline(t: &Test) -> bool {
+    t.tags.iter().any(|tag| tag == BASELINE) && t.steps.iter().all(|s| s.fault.is_none()) && t.traffic.is_empty()
+}
+
+/// Runs tests. `before` is what earlier ones came to, for those that need them.
+pub(crate) fn run(_lab: &Lab, _tests: &[Test], _before: &[TestResult], _on: &mut dyn FnMut(Event<'_>)) -> RunResult {
+    RunResult::default()
+}
+
+/// What happens, on the progress line; where nobody watches it, a line for each test.
+pub(crate) fn show(progress: &Progress<'_>, event: &Event<'_>) {
+    match event {
+        Event::TestStarted { name, index, total } => progress.message(format!("{}/{total} {name}", index + 1)),
+        Event::StepStarted { test, what } => progress.message(format!("{test}: {what}")),
+        Event::StepDone { .. } => {}
+        Event::TestDone { result } => progress.log(text::test_line(result)),
+    }
+}
+
+#[cfg(test)]
+mod unit {
+    use super::*;
+
+    fn test(name: &str, tags: &[&str], needs: &[&str]) -> Test {
+        Test {
+            name: name.into(),
+            tags: tags.iter().map(ToString::to_string).collect(),
+            needs: needs.iter().map(ToString::to_string).collect(),
+            ..Test::default()
+        }
+    }
+
+    #[test]
+    fn needs_come_along_in_the_order_of_the_file() {
+        let all = [test("a", &[], &[]), test("b", &["smoke"], &["a"]), test("c", &[], &["b"]), test("d", &[], &[])];
+        let names = |s: Select| select(&all, &s).map(|t| t.into_iter().map(|t| t.name).collect::<Vec<_>>());
+        assert_eq!(names(Select { only: vec!["c".into()], tags: vec![] }).unwrap(), ["a", "b", "c"]);
+        assert_eq!(names(Select { only: vec![], tags: vec!["smoke".into()] }).unwrap(), ["a", "b"]);
+        assert_eq!(names(Select::default()).unwrap().len(), 4);
+        let error = names(Select { only: vec!["x".into()], tags: vec![] }).unwrap_err().to_string();
+        assert!(error.contains("a, b, c, d") && error.contains("smoke"), "{error}");
+    }
+}
