@@ -24,16 +24,16 @@ function __fish_netloom_using_subcommand
     contains -- $cmd[1] $argv
 end
 
-complete -c netloom -n "__fish_netloom_needs_command" -s o -l output -d 'How results are printed' -r -f -a "table\t'Text and tables for people'
-wide\t'The same with more columns'
-json\t'JSON'
-yaml\t'YAML'"
+complete -c netloom -n "__fish_netloom_needs_command" -s o -l output -d 'How results are printed (`wide`: more columns)' -r -f -a "table\t''
+wide\t''
+json\t''
+yaml\t''"
 complete -c netloom -n "__fish_netloom_needs_command" -l color -d 'When to use colours (`auto`: on a terminal, unless NO_COLOR is set)' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c netloom -n "__fish_netloom_needs_command" -s q -l quiet -d 'Print results and errors only, no progress'
 complete -c netloom -n "__fish_netloom_needs_command" -s v -l verbose -d 'Print more: every measured value, every step'
-complete -c netloom -n "__fish_netloom_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c netloom -n "__fish_netloom_needs_command" -s h -l help -d 'Print help'
 complete -c netloom -n "__fish_netloom_needs_command" -s V -l version -d 'Print version'
 complete -c netloom -n "__fish_netloom_needs_command" -f -a "ci" -d 'Build, test and tear down a lab; the exit code is the verdict'
 complete -c netloom -n "__fish_netloom_needs_command" -f -a "up" -d 'Build a lab and keep it'
@@ -74,10 +74,10 @@ complete -c netloom -n "__fish_netloom_using_subcommand ci" -l junit -d 'Write t
 complete -c netloom -n "__fish_netloom_using_subcommand ci" -l json -d 'Write the verdict as JSON' -r -F
 complete -c netloom -n "__fish_netloom_using_subcommand ci" -l only -d 'Run only the tests whose names fit the pattern (repeatable; `*` stands for anything)' -r
 complete -c netloom -n "__fish_netloom_using_subcommand ci" -l tags -d 'Run only the tests with one of these tags' -r
-complete -c netloom -n "__fish_netloom_using_subcommand ci" -s o -l output -d 'How results are printed' -r -f -a "table\t'Text and tables for people'
-wide\t'The same with more columns'
-json\t'JSON'
-yaml\t'YAML'"
+complete -c netloom -n "__fish_netloom_using_subcommand ci" -s o -l output -d 'How results are printed (`wide`: more columns)' -r -f -a "table\t''
+wide\t''
+json\t''
+yaml\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand ci" -l color -d 'When to use colours (`auto`: on a terminal, unless NO_COLOR is set)' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -85,14 +85,14 @@ complete -c netloom -n "__fish_netloom_using_subcommand ci" -l force -d 'Build e
 complete -c netloom -n "__fish_netloom_using_subcommand ci" -l keep -d 'Leave the lab running at the end'
 complete -c netloom -n "__fish_netloom_using_subcommand ci" -s q -l quiet -d 'Print results and errors only, no progress'
 complete -c netloom -n "__fish_netloom_using_subcommand ci" -s v -l verbose -d 'Print more: every measured value, every step'
-complete -c netloom -n "__fish_netloom_using_subcommand ci" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c netloom -n "__fish_netloom_using_subcommand ci" -s h -l help -d 'Print help'
 complete -c netloom -n "__fish_netloom_using_subcommand up" -s f -l file -d 'Lab file [default: lab.yaml or netloom.yaml here]; `-` is standard input' -r
 complete -c netloom -n "__fish_netloom_using_subcommand up" -l name -d 'Instance of the lab [default: the name in the file; without a file, the only lab that runs]' -r
 complete -c netloom -n "__fish_netloom_using_subcommand up" -l set -d 'Set a variable of the lab file (repeatable)' -r
-complete -c netloom -n "__fish_netloom_using_subcommand up" -s o -l output -d 'How results are printed' -r -f -a "table\t'Text and tables for people'
-wide\t'The same with more columns'
-json\t'JSON'
-yaml\t'YAML'"
+complete -c netloom -n "__fish_netloom_using_subcommand up" -s o -l output -d 'How results are printed (`wide`: more columns)' -r -f -a "table\t''
+wide\t''
+json\t''
+yaml\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand up" -l color -d 'When to use colours (`auto`: on a terminal, unless NO_COLOR is set)' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -100,14 +100,14 @@ complete -c netloom -n "__fish_netloom_using_subcommand up" -l force -d 'Build e
 complete -c netloom -n "__fish_netloom_using_subcommand up" -l dry-run -d 'Print what would be made and make nothing'
 complete -c netloom -n "__fish_netloom_using_subcommand up" -s q -l quiet -d 'Print results and errors only, no progress'
 complete -c netloom -n "__fish_netloom_using_subcommand up" -s v -l verbose -d 'Print more: every measured value, every step'
-complete -c netloom -n "__fish_netloom_using_subcommand up" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c netloom -n "__fish_netloom_using_subcommand up" -s h -l help -d 'Print help'
 complete -c netloom -n "__fish_netloom_using_subcommand apply" -s f -l file -d 'Lab file [default: lab.yaml or netloom.yaml here]; `-` is standard input' -r
 complete -c netloom -n "__fish_netloom_using_subcommand apply" -l name -d 'Instance of the lab [default: the name in the file; without a file, the only lab that runs]' -r
 complete -c netloom -n "__fish_netloom_using_subcommand apply" -l set -d 'Set a variable of the lab file (repeatable)' -r
-complete -c netloom -n "__fish_netloom_using_subcommand apply" -s o -l output -d 'How results are printed' -r -f -a "table\t'Text and tables for people'
-wide\t'The same with more columns'
-json\t'JSON'
-yaml\t'YAML'"
+complete -c netloom -n "__fish_netloom_using_subcommand apply" -s o -l output -d 'How results are printed (`wide`: more columns)' -r -f -a "table\t''
+wide\t''
+json\t''
+yaml\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand apply" -l color -d 'When to use colours (`auto`: on a terminal, unless NO_COLOR is set)' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -115,21 +115,21 @@ complete -c netloom -n "__fish_netloom_using_subcommand apply" -l force -d 'Buil
 complete -c netloom -n "__fish_netloom_using_subcommand apply" -l dry-run -d 'Print the difference and change nothing'
 complete -c netloom -n "__fish_netloom_using_subcommand apply" -s q -l quiet -d 'Print results and errors only, no progress'
 complete -c netloom -n "__fish_netloom_using_subcommand apply" -s v -l verbose -d 'Print more: every measured value, every step'
-complete -c netloom -n "__fish_netloom_using_subcommand apply" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c netloom -n "__fish_netloom_using_subcommand apply" -s h -l help -d 'Print help'
 complete -c netloom -n "__fish_netloom_using_subcommand down" -s f -l file -d 'Lab file [default: lab.yaml or netloom.yaml here]; `-` is standard input' -r
 complete -c netloom -n "__fish_netloom_using_subcommand down" -l name -d 'Instance of the lab [default: the name in the file; without a file, the only lab that runs]' -r
 complete -c netloom -n "__fish_netloom_using_subcommand down" -l set -d 'Set a variable of the lab file (repeatable)' -r
-complete -c netloom -n "__fish_netloom_using_subcommand down" -s o -l output -d 'How results are printed' -r -f -a "table\t'Text and tables for people'
-wide\t'The same with more columns'
-json\t'JSON'
-yaml\t'YAML'"
+complete -c netloom -n "__fish_netloom_using_subcommand down" -s o -l output -d 'How results are printed (`wide`: more columns)' -r -f -a "table\t''
+wide\t''
+json\t''
+yaml\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand down" -l color -d 'When to use colours (`auto`: on a terminal, unless NO_COLOR is set)' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand down" -l all -d 'Every lab on this machine'
 complete -c netloom -n "__fish_netloom_using_subcommand down" -s q -l quiet -d 'Print results and errors only, no progress'
 complete -c netloom -n "__fish_netloom_using_subcommand down" -s v -l verbose -d 'Print more: every measured value, every step'
-complete -c netloom -n "__fish_netloom_using_subcommand down" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c netloom -n "__fish_netloom_using_subcommand down" -s h -l help -d 'Print help'
 complete -c netloom -n "__fish_netloom_using_subcommand test" -s f -l file -d 'Lab file [default: lab.yaml or netloom.yaml here]; `-` is standard input' -r
 complete -c netloom -n "__fish_netloom_using_subcommand test" -l name -d 'Instance of the lab [default: the name in the file; without a file, the only lab that runs]' -r
 complete -c netloom -n "__fish_netloom_using_subcommand test" -l set -d 'Set a variable of the lab file (repeatable)' -r
@@ -137,206 +137,206 @@ complete -c netloom -n "__fish_netloom_using_subcommand test" -l junit -d 'Write
 complete -c netloom -n "__fish_netloom_using_subcommand test" -l json -d 'Write the verdict as JSON' -r -F
 complete -c netloom -n "__fish_netloom_using_subcommand test" -l only -d 'Run only the tests whose names fit the pattern (repeatable; `*` stands for anything)' -r
 complete -c netloom -n "__fish_netloom_using_subcommand test" -l tags -d 'Run only the tests with one of these tags' -r
-complete -c netloom -n "__fish_netloom_using_subcommand test" -s o -l output -d 'How results are printed' -r -f -a "table\t'Text and tables for people'
-wide\t'The same with more columns'
-json\t'JSON'
-yaml\t'YAML'"
+complete -c netloom -n "__fish_netloom_using_subcommand test" -s o -l output -d 'How results are printed (`wide`: more columns)' -r -f -a "table\t''
+wide\t''
+json\t''
+yaml\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand test" -l color -d 'When to use colours (`auto`: on a terminal, unless NO_COLOR is set)' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand test" -s q -l quiet -d 'Print results and errors only, no progress'
 complete -c netloom -n "__fish_netloom_using_subcommand test" -s v -l verbose -d 'Print more: every measured value, every step'
-complete -c netloom -n "__fish_netloom_using_subcommand test" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c netloom -n "__fish_netloom_using_subcommand test" -s h -l help -d 'Print help'
 complete -c netloom -n "__fish_netloom_using_subcommand probe" -l within -d 'Wait this long for an answer' -r
 complete -c netloom -n "__fish_netloom_using_subcommand probe" -s f -l file -d 'Lab file [default: lab.yaml or netloom.yaml here]; `-` is standard input' -r
 complete -c netloom -n "__fish_netloom_using_subcommand probe" -l name -d 'Instance of the lab [default: the name in the file; without a file, the only lab that runs]' -r
 complete -c netloom -n "__fish_netloom_using_subcommand probe" -l set -d 'Set a variable of the lab file (repeatable)' -r
-complete -c netloom -n "__fish_netloom_using_subcommand probe" -s o -l output -d 'How results are printed' -r -f -a "table\t'Text and tables for people'
-wide\t'The same with more columns'
-json\t'JSON'
-yaml\t'YAML'"
+complete -c netloom -n "__fish_netloom_using_subcommand probe" -s o -l output -d 'How results are printed (`wide`: more columns)' -r -f -a "table\t''
+wide\t''
+json\t''
+yaml\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand probe" -l color -d 'When to use colours (`auto`: on a terminal, unless NO_COLOR is set)' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand probe" -s q -l quiet -d 'Print results and errors only, no progress'
 complete -c netloom -n "__fish_netloom_using_subcommand probe" -s v -l verbose -d 'Print more: every measured value, every step'
-complete -c netloom -n "__fish_netloom_using_subcommand probe" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c netloom -n "__fish_netloom_using_subcommand probe" -s h -l help -d 'Print help'
 complete -c netloom -n "__fish_netloom_using_subcommand ping" -s c -l count -d 'Probes per pair' -r
 complete -c netloom -n "__fish_netloom_using_subcommand ping" -s f -l file -d 'Lab file [default: lab.yaml or netloom.yaml here]; `-` is standard input' -r
 complete -c netloom -n "__fish_netloom_using_subcommand ping" -l name -d 'Instance of the lab [default: the name in the file; without a file, the only lab that runs]' -r
 complete -c netloom -n "__fish_netloom_using_subcommand ping" -l set -d 'Set a variable of the lab file (repeatable)' -r
-complete -c netloom -n "__fish_netloom_using_subcommand ping" -s o -l output -d 'How results are printed' -r -f -a "table\t'Text and tables for people'
-wide\t'The same with more columns'
-json\t'JSON'
-yaml\t'YAML'"
+complete -c netloom -n "__fish_netloom_using_subcommand ping" -s o -l output -d 'How results are printed (`wide`: more columns)' -r -f -a "table\t''
+wide\t''
+json\t''
+yaml\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand ping" -l color -d 'When to use colours (`auto`: on a terminal, unless NO_COLOR is set)' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand ping" -s a -l all -d 'Every node to every other'
 complete -c netloom -n "__fish_netloom_using_subcommand ping" -s q -l quiet -d 'Print results and errors only, no progress'
 complete -c netloom -n "__fish_netloom_using_subcommand ping" -s v -l verbose -d 'Print more: every measured value, every step'
-complete -c netloom -n "__fish_netloom_using_subcommand ping" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c netloom -n "__fish_netloom_using_subcommand ping" -s h -l help -d 'Print help'
 complete -c netloom -n "__fish_netloom_using_subcommand ps" -s f -l file -d 'Lab file [default: lab.yaml or netloom.yaml here]; `-` is standard input' -r
 complete -c netloom -n "__fish_netloom_using_subcommand ps" -l name -d 'Instance of the lab [default: the name in the file; without a file, the only lab that runs]' -r
 complete -c netloom -n "__fish_netloom_using_subcommand ps" -l set -d 'Set a variable of the lab file (repeatable)' -r
-complete -c netloom -n "__fish_netloom_using_subcommand ps" -s o -l output -d 'How results are printed' -r -f -a "table\t'Text and tables for people'
-wide\t'The same with more columns'
-json\t'JSON'
-yaml\t'YAML'"
+complete -c netloom -n "__fish_netloom_using_subcommand ps" -s o -l output -d 'How results are printed (`wide`: more columns)' -r -f -a "table\t''
+wide\t''
+json\t''
+yaml\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand ps" -l color -d 'When to use colours (`auto`: on a terminal, unless NO_COLOR is set)' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand ps" -s a -l all -d 'Every lab on this machine'
 complete -c netloom -n "__fish_netloom_using_subcommand ps" -s q -l quiet -d 'Print results and errors only, no progress'
 complete -c netloom -n "__fish_netloom_using_subcommand ps" -s v -l verbose -d 'Print more: every measured value, every step'
-complete -c netloom -n "__fish_netloom_using_subcommand ps" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c netloom -n "__fish_netloom_using_subcommand ps" -s h -l help -d 'Print help'
 complete -c netloom -n "__fish_netloom_using_subcommand ls" -s f -l file -d 'Lab file [default: lab.yaml or netloom.yaml here]; `-` is standard input' -r
 complete -c netloom -n "__fish_netloom_using_subcommand ls" -l name -d 'Instance of the lab [default: the name in the file; without a file, the only lab that runs]' -r
 complete -c netloom -n "__fish_netloom_using_subcommand ls" -l set -d 'Set a variable of the lab file (repeatable)' -r
-complete -c netloom -n "__fish_netloom_using_subcommand ls" -s o -l output -d 'How results are printed' -r -f -a "table\t'Text and tables for people'
-wide\t'The same with more columns'
-json\t'JSON'
-yaml\t'YAML'"
+complete -c netloom -n "__fish_netloom_using_subcommand ls" -s o -l output -d 'How results are printed (`wide`: more columns)' -r -f -a "table\t''
+wide\t''
+json\t''
+yaml\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand ls" -l color -d 'When to use colours (`auto`: on a terminal, unless NO_COLOR is set)' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand ls" -s a -l all -d 'Every lab on this machine'
 complete -c netloom -n "__fish_netloom_using_subcommand ls" -s q -l quiet -d 'Print results and errors only, no progress'
 complete -c netloom -n "__fish_netloom_using_subcommand ls" -s v -l verbose -d 'Print more: every measured value, every step'
-complete -c netloom -n "__fish_netloom_using_subcommand ls" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c netloom -n "__fish_netloom_using_subcommand ls" -s h -l help -d 'Print help'
 complete -c netloom -n "__fish_netloom_using_subcommand inspect" -s f -l file -d 'Lab file [default: lab.yaml or netloom.yaml here]; `-` is standard input' -r
 complete -c netloom -n "__fish_netloom_using_subcommand inspect" -l name -d 'Instance of the lab [default: the name in the file; without a file, the only lab that runs]' -r
 complete -c netloom -n "__fish_netloom_using_subcommand inspect" -l set -d 'Set a variable of the lab file (repeatable)' -r
-complete -c netloom -n "__fish_netloom_using_subcommand inspect" -s o -l output -d 'How results are printed' -r -f -a "table\t'Text and tables for people'
-wide\t'The same with more columns'
-json\t'JSON'
-yaml\t'YAML'"
+complete -c netloom -n "__fish_netloom_using_subcommand inspect" -s o -l output -d 'How results are printed (`wide`: more columns)' -r -f -a "table\t''
+wide\t''
+json\t''
+yaml\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand inspect" -l color -d 'When to use colours (`auto`: on a terminal, unless NO_COLOR is set)' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand inspect" -s q -l quiet -d 'Print results and errors only, no progress'
 complete -c netloom -n "__fish_netloom_using_subcommand inspect" -s v -l verbose -d 'Print more: every measured value, every step'
-complete -c netloom -n "__fish_netloom_using_subcommand inspect" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c netloom -n "__fish_netloom_using_subcommand inspect" -s h -l help -d 'Print help'
 complete -c netloom -n "__fish_netloom_using_subcommand exec" -s e -l env -d 'Set a variable in its environment (repeatable)' -r
 complete -c netloom -n "__fish_netloom_using_subcommand exec" -s w -l workdir -d 'Directory it starts in' -r
 complete -c netloom -n "__fish_netloom_using_subcommand exec" -s f -l file -d 'Lab file [default: lab.yaml or netloom.yaml here]; `-` is standard input' -r
 complete -c netloom -n "__fish_netloom_using_subcommand exec" -l name -d 'Instance of the lab [default: the name in the file; without a file, the only lab that runs]' -r
 complete -c netloom -n "__fish_netloom_using_subcommand exec" -l set -d 'Set a variable of the lab file (repeatable)' -r
-complete -c netloom -n "__fish_netloom_using_subcommand exec" -s o -l output -d 'How results are printed' -r -f -a "table\t'Text and tables for people'
-wide\t'The same with more columns'
-json\t'JSON'
-yaml\t'YAML'"
+complete -c netloom -n "__fish_netloom_using_subcommand exec" -s o -l output -d 'How results are printed (`wide`: more columns)' -r -f -a "table\t''
+wide\t''
+json\t''
+yaml\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand exec" -l color -d 'When to use colours (`auto`: on a terminal, unless NO_COLOR is set)' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand exec" -s t -l tty -d 'Give it a terminal'
 complete -c netloom -n "__fish_netloom_using_subcommand exec" -s q -l quiet -d 'Print results and errors only, no progress'
 complete -c netloom -n "__fish_netloom_using_subcommand exec" -s v -l verbose -d 'Print more: every measured value, every step'
-complete -c netloom -n "__fish_netloom_using_subcommand exec" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c netloom -n "__fish_netloom_using_subcommand exec" -s h -l help -d 'Print help'
 complete -c netloom -n "__fish_netloom_using_subcommand console" -s f -l file -d 'Lab file [default: lab.yaml or netloom.yaml here]; `-` is standard input' -r
 complete -c netloom -n "__fish_netloom_using_subcommand console" -l name -d 'Instance of the lab [default: the name in the file; without a file, the only lab that runs]' -r
 complete -c netloom -n "__fish_netloom_using_subcommand console" -l set -d 'Set a variable of the lab file (repeatable)' -r
-complete -c netloom -n "__fish_netloom_using_subcommand console" -s o -l output -d 'How results are printed' -r -f -a "table\t'Text and tables for people'
-wide\t'The same with more columns'
-json\t'JSON'
-yaml\t'YAML'"
+complete -c netloom -n "__fish_netloom_using_subcommand console" -s o -l output -d 'How results are printed (`wide`: more columns)' -r -f -a "table\t''
+wide\t''
+json\t''
+yaml\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand console" -l color -d 'When to use colours (`auto`: on a terminal, unless NO_COLOR is set)' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand console" -s q -l quiet -d 'Print results and errors only, no progress'
 complete -c netloom -n "__fish_netloom_using_subcommand console" -s v -l verbose -d 'Print more: every measured value, every step'
-complete -c netloom -n "__fish_netloom_using_subcommand console" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c netloom -n "__fish_netloom_using_subcommand console" -s h -l help -d 'Print help'
 complete -c netloom -n "__fish_netloom_using_subcommand start" -s f -l file -d 'Lab file [default: lab.yaml or netloom.yaml here]; `-` is standard input' -r
 complete -c netloom -n "__fish_netloom_using_subcommand start" -l name -d 'Instance of the lab [default: the name in the file; without a file, the only lab that runs]' -r
 complete -c netloom -n "__fish_netloom_using_subcommand start" -l set -d 'Set a variable of the lab file (repeatable)' -r
-complete -c netloom -n "__fish_netloom_using_subcommand start" -s o -l output -d 'How results are printed' -r -f -a "table\t'Text and tables for people'
-wide\t'The same with more columns'
-json\t'JSON'
-yaml\t'YAML'"
+complete -c netloom -n "__fish_netloom_using_subcommand start" -s o -l output -d 'How results are printed (`wide`: more columns)' -r -f -a "table\t''
+wide\t''
+json\t''
+yaml\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand start" -l color -d 'When to use colours (`auto`: on a terminal, unless NO_COLOR is set)' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand start" -s q -l quiet -d 'Print results and errors only, no progress'
 complete -c netloom -n "__fish_netloom_using_subcommand start" -s v -l verbose -d 'Print more: every measured value, every step'
-complete -c netloom -n "__fish_netloom_using_subcommand start" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c netloom -n "__fish_netloom_using_subcommand start" -s h -l help -d 'Print help'
 complete -c netloom -n "__fish_netloom_using_subcommand stop" -s f -l file -d 'Lab file [default: lab.yaml or netloom.yaml here]; `-` is standard input' -r
 complete -c netloom -n "__fish_netloom_using_subcommand stop" -l name -d 'Instance of the lab [default: the name in the file; without a file, the only lab that runs]' -r
 complete -c netloom -n "__fish_netloom_using_subcommand stop" -l set -d 'Set a variable of the lab file (repeatable)' -r
-complete -c netloom -n "__fish_netloom_using_subcommand stop" -s o -l output -d 'How results are printed' -r -f -a "table\t'Text and tables for people'
-wide\t'The same with more columns'
-json\t'JSON'
-yaml\t'YAML'"
+complete -c netloom -n "__fish_netloom_using_subcommand stop" -s o -l output -d 'How results are printed (`wide`: more columns)' -r -f -a "table\t''
+wide\t''
+json\t''
+yaml\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand stop" -l color -d 'When to use colours (`auto`: on a terminal, unless NO_COLOR is set)' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand stop" -s q -l quiet -d 'Print results and errors only, no progress'
 complete -c netloom -n "__fish_netloom_using_subcommand stop" -s v -l verbose -d 'Print more: every measured value, every step'
-complete -c netloom -n "__fish_netloom_using_subcommand stop" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c netloom -n "__fish_netloom_using_subcommand stop" -s h -l help -d 'Print help'
 complete -c netloom -n "__fish_netloom_using_subcommand restart" -s f -l file -d 'Lab file [default: lab.yaml or netloom.yaml here]; `-` is standard input' -r
 complete -c netloom -n "__fish_netloom_using_subcommand restart" -l name -d 'Instance of the lab [default: the name in the file; without a file, the only lab that runs]' -r
 complete -c netloom -n "__fish_netloom_using_subcommand restart" -l set -d 'Set a variable of the lab file (repeatable)' -r
-complete -c netloom -n "__fish_netloom_using_subcommand restart" -s o -l output -d 'How results are printed' -r -f -a "table\t'Text and tables for people'
-wide\t'The same with more columns'
-json\t'JSON'
-yaml\t'YAML'"
+complete -c netloom -n "__fish_netloom_using_subcommand restart" -s o -l output -d 'How results are printed (`wide`: more columns)' -r -f -a "table\t''
+wide\t''
+json\t''
+yaml\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand restart" -l color -d 'When to use colours (`auto`: on a terminal, unless NO_COLOR is set)' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand restart" -s q -l quiet -d 'Print results and errors only, no progress'
 complete -c netloom -n "__fish_netloom_using_subcommand restart" -s v -l verbose -d 'Print more: every measured value, every step'
-complete -c netloom -n "__fish_netloom_using_subcommand restart" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c netloom -n "__fish_netloom_using_subcommand restart" -s h -l help -d 'Print help'
 complete -c netloom -n "__fish_netloom_using_subcommand logs" -s n -l tail -d 'Only the last lines of each process' -r
 complete -c netloom -n "__fish_netloom_using_subcommand logs" -l file -d 'Lab file [default: lab.yaml or netloom.yaml here]; `-` is standard input' -r
 complete -c netloom -n "__fish_netloom_using_subcommand logs" -l name -d 'Instance of the lab [default: the name in the file; without a file, the only lab that runs]' -r
 complete -c netloom -n "__fish_netloom_using_subcommand logs" -l set -d 'Set a variable of the lab file (repeatable)' -r
-complete -c netloom -n "__fish_netloom_using_subcommand logs" -s o -l output -d 'How results are printed' -r -f -a "table\t'Text and tables for people'
-wide\t'The same with more columns'
-json\t'JSON'
-yaml\t'YAML'"
+complete -c netloom -n "__fish_netloom_using_subcommand logs" -s o -l output -d 'How results are printed (`wide`: more columns)' -r -f -a "table\t''
+wide\t''
+json\t''
+yaml\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand logs" -l color -d 'When to use colours (`auto`: on a terminal, unless NO_COLOR is set)' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand logs" -s f -l follow -d 'Go on printing as it is written'
 complete -c netloom -n "__fish_netloom_using_subcommand logs" -s q -l quiet -d 'Print results and errors only, no progress'
 complete -c netloom -n "__fish_netloom_using_subcommand logs" -s v -l verbose -d 'Print more: every measured value, every step'
-complete -c netloom -n "__fish_netloom_using_subcommand logs" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c netloom -n "__fish_netloom_using_subcommand logs" -s h -l help -d 'Print help'
 complete -c netloom -n "__fish_netloom_using_subcommand events" -l file -d 'Lab file [default: lab.yaml or netloom.yaml here]; `-` is standard input' -r
 complete -c netloom -n "__fish_netloom_using_subcommand events" -l name -d 'Instance of the lab [default: the name in the file; without a file, the only lab that runs]' -r
 complete -c netloom -n "__fish_netloom_using_subcommand events" -l set -d 'Set a variable of the lab file (repeatable)' -r
-complete -c netloom -n "__fish_netloom_using_subcommand events" -s o -l output -d 'How results are printed' -r -f -a "table\t'Text and tables for people'
-wide\t'The same with more columns'
-json\t'JSON'
-yaml\t'YAML'"
+complete -c netloom -n "__fish_netloom_using_subcommand events" -s o -l output -d 'How results are printed (`wide`: more columns)' -r -f -a "table\t''
+wide\t''
+json\t''
+yaml\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand events" -l color -d 'When to use colours (`auto`: on a terminal, unless NO_COLOR is set)' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand events" -s f -l follow -d 'Go on printing as things happen'
 complete -c netloom -n "__fish_netloom_using_subcommand events" -s q -l quiet -d 'Print results and errors only, no progress'
 complete -c netloom -n "__fish_netloom_using_subcommand events" -s v -l verbose -d 'Print more: every measured value, every step'
-complete -c netloom -n "__fish_netloom_using_subcommand events" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c netloom -n "__fish_netloom_using_subcommand events" -s h -l help -d 'Print help'
 complete -c netloom -n "__fish_netloom_using_subcommand save" -s f -l file -d 'Lab file [default: lab.yaml or netloom.yaml here]; `-` is standard input' -r
 complete -c netloom -n "__fish_netloom_using_subcommand save" -l name -d 'Instance of the lab [default: the name in the file; without a file, the only lab that runs]' -r
 complete -c netloom -n "__fish_netloom_using_subcommand save" -l set -d 'Set a variable of the lab file (repeatable)' -r
-complete -c netloom -n "__fish_netloom_using_subcommand save" -s o -l output -d 'How results are printed' -r -f -a "table\t'Text and tables for people'
-wide\t'The same with more columns'
-json\t'JSON'
-yaml\t'YAML'"
+complete -c netloom -n "__fish_netloom_using_subcommand save" -s o -l output -d 'How results are printed (`wide`: more columns)' -r -f -a "table\t''
+wide\t''
+json\t''
+yaml\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand save" -l color -d 'When to use colours (`auto`: on a terminal, unless NO_COLOR is set)' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand save" -s q -l quiet -d 'Print results and errors only, no progress'
 complete -c netloom -n "__fish_netloom_using_subcommand save" -s v -l verbose -d 'Print more: every measured value, every step'
-complete -c netloom -n "__fish_netloom_using_subcommand save" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c netloom -n "__fish_netloom_using_subcommand link; and not __fish_seen_subcommand_from set show" -s o -l output -d 'How results are printed' -r -f -a "table\t'Text and tables for people'
-wide\t'The same with more columns'
-json\t'JSON'
-yaml\t'YAML'"
+complete -c netloom -n "__fish_netloom_using_subcommand save" -s h -l help -d 'Print help'
+complete -c netloom -n "__fish_netloom_using_subcommand link; and not __fish_seen_subcommand_from set show" -s o -l output -d 'How results are printed (`wide`: more columns)' -r -f -a "table\t''
+wide\t''
+json\t''
+yaml\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand link; and not __fish_seen_subcommand_from set show" -l color -d 'When to use colours (`auto`: on a terminal, unless NO_COLOR is set)' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand link; and not __fish_seen_subcommand_from set show" -s q -l quiet -d 'Print results and errors only, no progress'
 complete -c netloom -n "__fish_netloom_using_subcommand link; and not __fish_seen_subcommand_from set show" -s v -l verbose -d 'Print more: every measured value, every step'
-complete -c netloom -n "__fish_netloom_using_subcommand link; and not __fish_seen_subcommand_from set show" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c netloom -n "__fish_netloom_using_subcommand link; and not __fish_seen_subcommand_from set show" -s h -l help -d 'Print help'
 complete -c netloom -n "__fish_netloom_using_subcommand link; and not __fish_seen_subcommand_from set show" -f -a "set" -d 'Impair a link, take an end down or up, while it runs'
 complete -c netloom -n "__fish_netloom_using_subcommand link; and not __fish_seen_subcommand_from set show" -f -a "show" -d 'Show state, impairment and counters'
 complete -c netloom -n "__fish_netloom_using_subcommand link; and __fish_seen_subcommand_from set" -l delay -d 'Delay each frame' -r
@@ -350,10 +350,10 @@ complete -c netloom -n "__fish_netloom_using_subcommand link; and __fish_seen_su
 complete -c netloom -n "__fish_netloom_using_subcommand link; and __fish_seen_subcommand_from set" -s f -l file -d 'Lab file [default: lab.yaml or netloom.yaml here]; `-` is standard input' -r
 complete -c netloom -n "__fish_netloom_using_subcommand link; and __fish_seen_subcommand_from set" -l name -d 'Instance of the lab [default: the name in the file; without a file, the only lab that runs]' -r
 complete -c netloom -n "__fish_netloom_using_subcommand link; and __fish_seen_subcommand_from set" -l set -d 'Set a variable of the lab file (repeatable)' -r
-complete -c netloom -n "__fish_netloom_using_subcommand link; and __fish_seen_subcommand_from set" -s o -l output -d 'How results are printed' -r -f -a "table\t'Text and tables for people'
-wide\t'The same with more columns'
-json\t'JSON'
-yaml\t'YAML'"
+complete -c netloom -n "__fish_netloom_using_subcommand link; and __fish_seen_subcommand_from set" -s o -l output -d 'How results are printed (`wide`: more columns)' -r -f -a "table\t''
+wide\t''
+json\t''
+yaml\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand link; and __fish_seen_subcommand_from set" -l color -d 'When to use colours (`auto`: on a terminal, unless NO_COLOR is set)' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -363,20 +363,20 @@ complete -c netloom -n "__fish_netloom_using_subcommand link; and __fish_seen_su
 complete -c netloom -n "__fish_netloom_using_subcommand link; and __fish_seen_subcommand_from set" -l up -d 'Take it up again, with its addresses and routes'
 complete -c netloom -n "__fish_netloom_using_subcommand link; and __fish_seen_subcommand_from set" -s q -l quiet -d 'Print results and errors only, no progress'
 complete -c netloom -n "__fish_netloom_using_subcommand link; and __fish_seen_subcommand_from set" -s v -l verbose -d 'Print more: every measured value, every step'
-complete -c netloom -n "__fish_netloom_using_subcommand link; and __fish_seen_subcommand_from set" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c netloom -n "__fish_netloom_using_subcommand link; and __fish_seen_subcommand_from set" -s h -l help -d 'Print help'
 complete -c netloom -n "__fish_netloom_using_subcommand link; and __fish_seen_subcommand_from show" -s f -l file -d 'Lab file [default: lab.yaml or netloom.yaml here]; `-` is standard input' -r
 complete -c netloom -n "__fish_netloom_using_subcommand link; and __fish_seen_subcommand_from show" -l name -d 'Instance of the lab [default: the name in the file; without a file, the only lab that runs]' -r
 complete -c netloom -n "__fish_netloom_using_subcommand link; and __fish_seen_subcommand_from show" -l set -d 'Set a variable of the lab file (repeatable)' -r
-complete -c netloom -n "__fish_netloom_using_subcommand link; and __fish_seen_subcommand_from show" -s o -l output -d 'How results are printed' -r -f -a "table\t'Text and tables for people'
-wide\t'The same with more columns'
-json\t'JSON'
-yaml\t'YAML'"
+complete -c netloom -n "__fish_netloom_using_subcommand link; and __fish_seen_subcommand_from show" -s o -l output -d 'How results are printed (`wide`: more columns)' -r -f -a "table\t''
+wide\t''
+json\t''
+yaml\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand link; and __fish_seen_subcommand_from show" -l color -d 'When to use colours (`auto`: on a terminal, unless NO_COLOR is set)' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand link; and __fish_seen_subcommand_from show" -s q -l quiet -d 'Print results and errors only, no progress'
 complete -c netloom -n "__fish_netloom_using_subcommand link; and __fish_seen_subcommand_from show" -s v -l verbose -d 'Print more: every measured value, every step'
-complete -c netloom -n "__fish_netloom_using_subcommand link; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c netloom -n "__fish_netloom_using_subcommand link; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
 complete -c netloom -n "__fish_netloom_using_subcommand capture" -s w -l write -d 'Where to; `-` is standard output' -r
 complete -c netloom -n "__fish_netloom_using_subcommand capture" -s c -l count -d 'Stop after so many packets' -r
 complete -c netloom -n "__fish_netloom_using_subcommand capture" -l for -d 'Stop after this long' -r
@@ -384,50 +384,50 @@ complete -c netloom -n "__fish_netloom_using_subcommand capture" -s s -l snaplen
 complete -c netloom -n "__fish_netloom_using_subcommand capture" -s f -l file -d 'Lab file [default: lab.yaml or netloom.yaml here]; `-` is standard input' -r
 complete -c netloom -n "__fish_netloom_using_subcommand capture" -l name -d 'Instance of the lab [default: the name in the file; without a file, the only lab that runs]' -r
 complete -c netloom -n "__fish_netloom_using_subcommand capture" -l set -d 'Set a variable of the lab file (repeatable)' -r
-complete -c netloom -n "__fish_netloom_using_subcommand capture" -s o -l output -d 'How results are printed' -r -f -a "table\t'Text and tables for people'
-wide\t'The same with more columns'
-json\t'JSON'
-yaml\t'YAML'"
+complete -c netloom -n "__fish_netloom_using_subcommand capture" -s o -l output -d 'How results are printed (`wide`: more columns)' -r -f -a "table\t''
+wide\t''
+json\t''
+yaml\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand capture" -l color -d 'When to use colours (`auto`: on a terminal, unless NO_COLOR is set)' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand capture" -s q -l quiet -d 'Print results and errors only, no progress'
 complete -c netloom -n "__fish_netloom_using_subcommand capture" -s v -l verbose -d 'Print more: every measured value, every step'
-complete -c netloom -n "__fish_netloom_using_subcommand capture" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c netloom -n "__fish_netloom_using_subcommand init" -s o -l output -d 'How results are printed' -r -f -a "table\t'Text and tables for people'
-wide\t'The same with more columns'
-json\t'JSON'
-yaml\t'YAML'"
+complete -c netloom -n "__fish_netloom_using_subcommand capture" -s h -l help -d 'Print help'
+complete -c netloom -n "__fish_netloom_using_subcommand init" -s o -l output -d 'How results are printed (`wide`: more columns)' -r -f -a "table\t''
+wide\t''
+json\t''
+yaml\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand init" -l color -d 'When to use colours (`auto`: on a terminal, unless NO_COLOR is set)' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand init" -l force -d 'Overwrite it if it is there'
 complete -c netloom -n "__fish_netloom_using_subcommand init" -s q -l quiet -d 'Print results and errors only, no progress'
 complete -c netloom -n "__fish_netloom_using_subcommand init" -s v -l verbose -d 'Print more: every measured value, every step'
-complete -c netloom -n "__fish_netloom_using_subcommand init" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c netloom -n "__fish_netloom_using_subcommand init" -s h -l help -d 'Print help'
 complete -c netloom -n "__fish_netloom_using_subcommand validate" -s f -l file -d 'Lab file [default: lab.yaml or netloom.yaml here]; `-` is standard input' -r
 complete -c netloom -n "__fish_netloom_using_subcommand validate" -l name -d 'Instance of the lab [default: the name in the file; without a file, the only lab that runs]' -r
 complete -c netloom -n "__fish_netloom_using_subcommand validate" -l set -d 'Set a variable of the lab file (repeatable)' -r
-complete -c netloom -n "__fish_netloom_using_subcommand validate" -s o -l output -d 'How results are printed' -r -f -a "table\t'Text and tables for people'
-wide\t'The same with more columns'
-json\t'JSON'
-yaml\t'YAML'"
+complete -c netloom -n "__fish_netloom_using_subcommand validate" -s o -l output -d 'How results are printed (`wide`: more columns)' -r -f -a "table\t''
+wide\t''
+json\t''
+yaml\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand validate" -l color -d 'When to use colours (`auto`: on a terminal, unless NO_COLOR is set)' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand validate" -s q -l quiet -d 'Print results and errors only, no progress'
 complete -c netloom -n "__fish_netloom_using_subcommand validate" -s v -l verbose -d 'Print more: every measured value, every step'
-complete -c netloom -n "__fish_netloom_using_subcommand validate" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c netloom -n "__fish_netloom_using_subcommand validate" -s h -l help -d 'Print help'
 complete -c netloom -n "__fish_netloom_using_subcommand graph" -s f -l file -d 'Lab file [default: lab.yaml or netloom.yaml here]; `-` is standard input' -r
 complete -c netloom -n "__fish_netloom_using_subcommand graph" -l name -d 'Instance of the lab [default: the name in the file; without a file, the only lab that runs]' -r
 complete -c netloom -n "__fish_netloom_using_subcommand graph" -l set -d 'Set a variable of the lab file (repeatable)' -r
 complete -c netloom -n "__fish_netloom_using_subcommand graph" -l format -d 'Which language' -r -f -a "mermaid\t'Mermaid, as GitHub and GitLab draw it'
 dot\t'Graphviz'
 html\t'One self-contained page'"
-complete -c netloom -n "__fish_netloom_using_subcommand graph" -s o -l output -d 'How results are printed' -r -f -a "table\t'Text and tables for people'
-wide\t'The same with more columns'
-json\t'JSON'
-yaml\t'YAML'"
+complete -c netloom -n "__fish_netloom_using_subcommand graph" -s o -l output -d 'How results are printed (`wide`: more columns)' -r -f -a "table\t''
+wide\t''
+json\t''
+yaml\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand graph" -l color -d 'When to use colours (`auto`: on a terminal, unless NO_COLOR is set)' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -439,107 +439,107 @@ complete -c netloom -n "__fish_netloom_using_subcommand generate" -l kind -d 'Ki
 complete -c netloom -n "__fish_netloom_using_subcommand generate" -l routing -d 'Routing: bgp, ospf or none' -r
 complete -c netloom -n "__fish_netloom_using_subcommand generate" -l seed -d 'Seed of `random`' -r
 complete -c netloom -n "__fish_netloom_using_subcommand generate" -l name -d 'Name of the lab' -r
-complete -c netloom -n "__fish_netloom_using_subcommand generate" -s o -l output -d 'How results are printed' -r -f -a "table\t'Text and tables for people'
-wide\t'The same with more columns'
-json\t'JSON'
-yaml\t'YAML'"
+complete -c netloom -n "__fish_netloom_using_subcommand generate" -s o -l output -d 'How results are printed (`wide`: more columns)' -r -f -a "table\t''
+wide\t''
+json\t''
+yaml\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand generate" -l color -d 'When to use colours (`auto`: on a terminal, unless NO_COLOR is set)' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand generate" -s q -l quiet -d 'Print results and errors only, no progress'
 complete -c netloom -n "__fish_netloom_using_subcommand generate" -s v -l verbose -d 'Print more: every measured value, every step'
-complete -c netloom -n "__fish_netloom_using_subcommand generate" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c netloom -n "__fish_netloom_using_subcommand generate" -s h -l help -d 'Print help'
 complete -c netloom -n "__fish_netloom_using_subcommand inventory" -s f -l file -d 'Lab file [default: lab.yaml or netloom.yaml here]; `-` is standard input' -r
 complete -c netloom -n "__fish_netloom_using_subcommand inventory" -l name -d 'Instance of the lab [default: the name in the file; without a file, the only lab that runs]' -r
 complete -c netloom -n "__fish_netloom_using_subcommand inventory" -l set -d 'Set a variable of the lab file (repeatable)' -r
 complete -c netloom -n "__fish_netloom_using_subcommand inventory" -l host -d 'JSON of one host\'s variables' -r
-complete -c netloom -n "__fish_netloom_using_subcommand inventory" -s o -l output -d 'How results are printed' -r -f -a "table\t'Text and tables for people'
-wide\t'The same with more columns'
-json\t'JSON'
-yaml\t'YAML'"
+complete -c netloom -n "__fish_netloom_using_subcommand inventory" -s o -l output -d 'How results are printed (`wide`: more columns)' -r -f -a "table\t''
+wide\t''
+json\t''
+yaml\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand inventory" -l color -d 'When to use colours (`auto`: on a terminal, unless NO_COLOR is set)' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand inventory" -l list -d 'JSON of all groups and hosts (Ansible\'s dynamic inventory)'
 complete -c netloom -n "__fish_netloom_using_subcommand inventory" -s q -l quiet -d 'Print results and errors only, no progress'
 complete -c netloom -n "__fish_netloom_using_subcommand inventory" -s v -l verbose -d 'Print more: every measured value, every step'
-complete -c netloom -n "__fish_netloom_using_subcommand inventory" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c netloom -n "__fish_netloom_using_subcommand inventory" -s h -l help -d 'Print help'
 complete -c netloom -n "__fish_netloom_using_subcommand names" -s f -l file -d 'Lab file [default: lab.yaml or netloom.yaml here]; `-` is standard input' -r
 complete -c netloom -n "__fish_netloom_using_subcommand names" -l name -d 'Instance of the lab [default: the name in the file; without a file, the only lab that runs]' -r
 complete -c netloom -n "__fish_netloom_using_subcommand names" -l set -d 'Set a variable of the lab file (repeatable)' -r
 complete -c netloom -n "__fish_netloom_using_subcommand names" -l write -d 'Put the lab\'s block into this file' -r -F
 complete -c netloom -n "__fish_netloom_using_subcommand names" -l remove -d 'Take the lab\'s block out of this file' -r -F
-complete -c netloom -n "__fish_netloom_using_subcommand names" -s o -l output -d 'How results are printed' -r -f -a "table\t'Text and tables for people'
-wide\t'The same with more columns'
-json\t'JSON'
-yaml\t'YAML'"
+complete -c netloom -n "__fish_netloom_using_subcommand names" -s o -l output -d 'How results are printed (`wide`: more columns)' -r -f -a "table\t''
+wide\t''
+json\t''
+yaml\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand names" -l color -d 'When to use colours (`auto`: on a terminal, unless NO_COLOR is set)' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand names" -l ssh -d 'ssh configuration in place of hosts lines'
 complete -c netloom -n "__fish_netloom_using_subcommand names" -s q -l quiet -d 'Print results and errors only, no progress'
 complete -c netloom -n "__fish_netloom_using_subcommand names" -s v -l verbose -d 'Print more: every measured value, every step'
-complete -c netloom -n "__fish_netloom_using_subcommand names" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c netloom -n "__fish_netloom_using_subcommand names" -s h -l help -d 'Print help'
 complete -c netloom -n "__fish_netloom_using_subcommand doctor" -s f -l file -d 'Lab file [default: lab.yaml or netloom.yaml here]; `-` is standard input' -r
 complete -c netloom -n "__fish_netloom_using_subcommand doctor" -l name -d 'Instance of the lab [default: the name in the file; without a file, the only lab that runs]' -r
 complete -c netloom -n "__fish_netloom_using_subcommand doctor" -l set -d 'Set a variable of the lab file (repeatable)' -r
-complete -c netloom -n "__fish_netloom_using_subcommand doctor" -s o -l output -d 'How results are printed' -r -f -a "table\t'Text and tables for people'
-wide\t'The same with more columns'
-json\t'JSON'
-yaml\t'YAML'"
+complete -c netloom -n "__fish_netloom_using_subcommand doctor" -s o -l output -d 'How results are printed (`wide`: more columns)' -r -f -a "table\t''
+wide\t''
+json\t''
+yaml\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand doctor" -l color -d 'When to use colours (`auto`: on a terminal, unless NO_COLOR is set)' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand doctor" -s q -l quiet -d 'Print results and errors only, no progress'
 complete -c netloom -n "__fish_netloom_using_subcommand doctor" -s v -l verbose -d 'Print more: every measured value, every step'
-complete -c netloom -n "__fish_netloom_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c netloom -n "__fish_netloom_using_subcommand schema" -s o -l output -d 'How results are printed' -r -f -a "table\t'Text and tables for people'
-wide\t'The same with more columns'
-json\t'JSON'
-yaml\t'YAML'"
+complete -c netloom -n "__fish_netloom_using_subcommand doctor" -s h -l help -d 'Print help'
+complete -c netloom -n "__fish_netloom_using_subcommand schema" -s o -l output -d 'How results are printed (`wide`: more columns)' -r -f -a "table\t''
+wide\t''
+json\t''
+yaml\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand schema" -l color -d 'When to use colours (`auto`: on a terminal, unless NO_COLOR is set)' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand schema" -s q -l quiet -d 'Print results and errors only, no progress'
 complete -c netloom -n "__fish_netloom_using_subcommand schema" -s v -l verbose -d 'Print more: every measured value, every step'
-complete -c netloom -n "__fish_netloom_using_subcommand schema" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c netloom -n "__fish_netloom_using_subcommand completions" -s o -l output -d 'How results are printed' -r -f -a "table\t'Text and tables for people'
-wide\t'The same with more columns'
-json\t'JSON'
-yaml\t'YAML'"
+complete -c netloom -n "__fish_netloom_using_subcommand schema" -s h -l help -d 'Print help'
+complete -c netloom -n "__fish_netloom_using_subcommand completions" -s o -l output -d 'How results are printed (`wide`: more columns)' -r -f -a "table\t''
+wide\t''
+json\t''
+yaml\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand completions" -l color -d 'When to use colours (`auto`: on a terminal, unless NO_COLOR is set)' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand completions" -s q -l quiet -d 'Print results and errors only, no progress'
 complete -c netloom -n "__fish_netloom_using_subcommand completions" -s v -l verbose -d 'Print more: every measured value, every step'
-complete -c netloom -n "__fish_netloom_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c netloom -n "__fish_netloom_using_subcommand man" -s o -l output -d 'How results are printed' -r -f -a "table\t'Text and tables for people'
-wide\t'The same with more columns'
-json\t'JSON'
-yaml\t'YAML'"
+complete -c netloom -n "__fish_netloom_using_subcommand completions" -s h -l help -d 'Print help'
+complete -c netloom -n "__fish_netloom_using_subcommand man" -s o -l output -d 'How results are printed (`wide`: more columns)' -r -f -a "table\t''
+wide\t''
+json\t''
+yaml\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand man" -l color -d 'When to use colours (`auto`: on a terminal, unless NO_COLOR is set)' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand man" -s q -l quiet -d 'Print results and errors only, no progress'
 complete -c netloom -n "__fish_netloom_using_subcommand man" -s v -l verbose -d 'Print more: every measured value, every step'
-complete -c netloom -n "__fish_netloom_using_subcommand man" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c netloom -n "__fish_netloom_using_subcommand version" -s o -l output -d 'How results are printed' -r -f -a "table\t'Text and tables for people'
-wide\t'The same with more columns'
-json\t'JSON'
-yaml\t'YAML'"
+complete -c netloom -n "__fish_netloom_using_subcommand man" -s h -l help -d 'Print help'
+complete -c netloom -n "__fish_netloom_using_subcommand version" -s o -l output -d 'How results are printed (`wide`: more columns)' -r -f -a "table\t''
+wide\t''
+json\t''
+yaml\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand version" -l color -d 'When to use colours (`auto`: on a terminal, unless NO_COLOR is set)' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand version" -s q -l quiet -d 'Print results and errors only, no progress'
 complete -c netloom -n "__fish_netloom_using_subcommand version" -s v -l verbose -d 'Print more: every measured value, every step'
-complete -c netloom -n "__fish_netloom_using_subcommand version" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c netloom -n "__fish_netloom_using_subcommand help" -s o -l output -d 'How results are printed' -r -f -a "table\t'Text and tables for people'
-wide\t'The same with more columns'
-json\t'JSON'
-yaml\t'YAML'"
+complete -c netloom -n "__fish_netloom_using_subcommand version" -s h -l help -d 'Print help'
+complete -c netloom -n "__fish_netloom_using_subcommand help" -s o -l output -d 'How results are printed (`wide`: more columns)' -r -f -a "table\t''
+wide\t''
+json\t''
+yaml\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand help" -l color -d 'When to use colours (`auto`: on a terminal, unless NO_COLOR is set)' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand help" -s q -l quiet -d 'Print results and errors only, no progress'
 complete -c netloom -n "__fish_netloom_using_subcommand help" -s v -l verbose -d 'Print more: every measured value, every step'
-complete -c netloom -n "__fish_netloom_using_subcommand help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c netloom -n "__fish_netloom_using_subcommand help" -s h -l help -d 'Print help'

@@ -60,7 +60,8 @@ pub fn reference() -> String {
     );
     let mut root = command().term_width(100);
     // Options of every command are said once, above.
-    let names: Vec<String> = root.get_subcommands().filter(|c| !c.is_hide_set()).map(|c| c.get_name().to_string()).collect();
+    let names: Vec<String> =
+        root.get_subcommands().filter(|c| !c.is_hide_set()).map(|c| c.get_name().to_string()).collect();
     for name in names {
         if let Some(c) = root.find_subcommand_mut(&name) {
             add(c, &format!("netloom {name}"), &mut out);

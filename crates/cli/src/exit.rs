@@ -68,7 +68,9 @@ pub fn table() -> String {
         }
         text.push('\n');
     }
-    text.push_str("\n`netloom exec` ends with the exit code of the command it ran (126: not executable, 127: not found).\n");
+    text.push_str(
+        "\n`netloom exec` ends with the exit code of the command it ran (126: not executable, 127: not found).\n",
+    );
     text
 }
 

@@ -84,12 +84,14 @@ pub struct Up {
 
 /// `netloom apply`.
 #[derive(Debug, Args)]
-#[command(after_help = "Only the difference between what runs and the file is changed: links and nodes it does not touch keep their
+#[command(
+    after_help = "Only the difference between what runs and the file is changed: links and nodes it does not touch keep their
 sessions. A lab that does not run is built.
 
 Examples:
   netloom apply              the lab file here
-  netloom apply --dry-run    the difference, and nothing else")]
+  netloom apply --dry-run    the difference, and nothing else"
+)]
 pub struct Apply {
     #[command(flatten)]
     pub lab: FileOperand,
@@ -102,12 +104,14 @@ pub struct Apply {
 
 /// `netloom down`.
 #[derive(Debug, Args)]
-#[command(after_help = "Works after a crash too: what belongs to the lab is found by its mark. A lab that is not there is no error.
+#[command(
+    after_help = "Works after a crash too: what belongs to the lab is found by its mark. A lab that is not there is no error.
 
 Examples:
   netloom down               the lab of the file here
   netloom down --name blue
-  netloom down --all")]
+  netloom down --all"
+)]
 pub struct Down {
     #[command(flatten)]
     pub lab: FileOperand,
@@ -135,10 +139,13 @@ pub struct Test {
 
 /// `netloom ps`.
 #[derive(Debug, Args)]
-#[command(visible_alias = "ls", after_help = "Examples:
+#[command(
+    visible_alias = "ls",
+    after_help = "Examples:
   netloom ps                 the lab of the file here, else every lab
   netloom ps --all           every lab on this machine
-  netloom ps --name blue -o json")]
+  netloom ps --name blue -o json"
+)]
 pub struct Ps {
     #[command(flatten)]
     pub lab: FileOperand,

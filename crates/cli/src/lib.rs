@@ -49,7 +49,15 @@ pub struct Global {
     #[arg(help_heading = "Output", short, long, global = true, value_enum, value_name = "FORMAT", default_value_t)]
     pub output: Output,
     /// When to use colours (`auto`: on a terminal, unless NO_COLOR is set)
-    #[arg(help_heading = "Output", long, global = true, value_enum, value_name = "WHEN", default_value_t, hide_possible_values = false)]
+    #[arg(
+        help_heading = "Output",
+        long,
+        global = true,
+        value_enum,
+        value_name = "WHEN",
+        default_value_t,
+        hide_possible_values = false
+    )]
     pub color: Color,
     /// Print results and errors only, no progress
     #[arg(help_heading = "Output", short, long, global = true, conflicts_with = "verbose")]

@@ -8,14 +8,16 @@ use crate::{LabOptions, LabOptionsLong};
 
 /// `netloom probe`.
 #[derive(Debug, Args)]
-#[command(after_help = "The answer says why: ok, refused, denied (and by which rule), timed out, no route, not resolved.
+#[command(
+    after_help = "The answer says why: ok, refused, denied (and by which rule), timed out, no route, not resolved.
 netloom listens at the target itself unless something there already does.
 
 Examples:
   netloom probe h1 h3                 icmp
   netloom probe h1 h3 443/tcp
   netloom probe h1 10.0.2.10 53/udp
-  netloom probe 'h*' web 80/tcp       several sources")]
+  netloom probe 'h*' web 80/tcp       several sources"
+)]
 pub struct Probe {
     /// Where it starts: a node, or a selector of several
     pub from: String,
@@ -157,11 +159,13 @@ pub struct Events {
 
 /// `netloom save`.
 #[derive(Debug, Args)]
-#[command(after_help = "Writes DIR/NODE/frr.conf (the running configuration) and DIR/NODE/etc/… (files changed since `up`).
+#[command(
+    after_help = "Writes DIR/NODE/frr.conf (the running configuration) and DIR/NODE/etc/… (files changed since `up`).
 
 Examples:
   netloom save saved/
-  netloom save saved/ 'leaf*'")]
+  netloom save saved/ 'leaf*'"
+)]
 pub struct Save {
     /// Directory to write to
     #[arg(value_name = "DIR")]

@@ -67,11 +67,41 @@ pub(crate) fn needs(plan: &Plan) -> Vec<Need> {
     // FRR daemons have a few threads each, and those count.
     let tasks = processes * 4;
     vec![
-        Need { what: "memory", need: memory, have: memory_there(), is_bytes: true, remedy: "make the lab smaller or give the machine more memory" },
-        Need { what: "processes and threads", need: tasks, have: tasks_there(), is_bytes: false, remedy: "raise kernel.pid_max, kernel.threads-max or the pids limit of this session" },
-        Need { what: "open files", need: nodes * NODE_FILES + 64, have: files_there(), is_bytes: false, remedy: "raise the hard limit of open files (ulimit -Hn)" },
-        Need { what: "room for files (memory)", need: populated * NODE_DISK, have: memory_there().map(|m| m / 2), is_bytes: true, remedy: "make the lab smaller or give the machine more memory" },
-        Need { what: "network namespaces", need: nodes + 1, have: number("/proc/sys/user/max_net_namespaces"), is_bytes: false, remedy: "raise user.max_net_namespaces" },
+        Need {
+            what: "memory",
+            need: memory,
+            have: memory_there(),
+            is_bytes: true,
+            remedy: "make the lab smaller or give the machine more memory",
+        },
+        Need {
+            what: "processes and threads",
+            need: tasks,
+            have: tasks_there(),
+            is_bytes: false,
+            remedy: "raise kernel.pid_max, kernel.threads-max or the pids limit of this session",
+        },
+        Need {
+            what: "open files",
+            need: nodes * NODE_FILES + 64,
+            have: files_there(),
+            is_bytes: false,
+            remedy: "raise the hard limit of open files (ulimit -Hn)",
+        },
+        Need {
+            what: "room for files (memory)",
+            need: populated * NODE_DISK,
+            have: memory_there().map(|m| m / 2),
+            is_bytes: true,
+            remedy: "make the lab smaller or give the machine more memory",
+        },
+        Need {
+            what: "network namespaces",
+            need: nodes + 1,
+            have: number("/proc/sys/user/max_net_namespaces"),
+            is_bytes: false,
+            remedy: "raise user.max_net_namespaces",
+        },
     ]
 }
 
@@ -99,8 +129,12 @@ fn memory_there() -> Option<u64> {
     let info = fs::read_to_string("/proc/meminfo").ok()?;
     let line = info.lines().find_map(|l| l.strip_prefix("MemAvailable:"))?;
     let available = line.trim().trim_end_matches("kB").trim().parse::<u64>().ok()? * 1024;
-    let limit = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"].iter().find_map(|p| number(p));
-    let used = ["/sys/fs/cgroup/memory.current", "/sys/fs/cgroup/memory/memory.usage_in_bytes"].iter().find_map(|p| number(p)).unwrap_or(0);
+    let limit =
+        ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"].iter().find_map(|p| number(p));
+    let used = ["/sys/fs/cgroup/memory.current", "/sys/fs/cgroup/memory/memory.usage_in_bytes"]
+        .iter()
+        .find_map(|p| number(p))
+        .unwrap_or(0);
     Some(limit.map_or(available, |l| available.min(l.saturating_sub(used))))
 }
 

@@ -26,8 +26,9 @@ impl Context {
     /// The lab file that is meant: the one named, else the one here.
     pub(crate) fn file(&self, named: Option<&str>) -> Result<PathBuf> {
         match named {
-            Some(path) if Path::new(path).is_dir() => default_in(Path::new(path))
-                .ok_or_else(|| Failure::usage(format!("{path} is a directory without {}", DEFAULT_FILES[..2].join(" or ")))),
+            Some(path) if Path::new(path).is_dir() => default_in(Path::new(path)).ok_or_else(|| {
+                Failure::usage(format!("{path} is a directory without {}", DEFAULT_FILES[..2].join(" or ")))
+            }),
             Some(path) => Ok(path.into()),
             None => default_in(Path::new("")).ok_or_else(|| {
                 Failure::usage(format!(
@@ -54,7 +55,9 @@ impl Context {
         let Some(file) = file else {
             return match running.as_slice() {
                 [one] => Ok(one.name.clone()),
-                [] => Err(Failure::usage("no lab is up here, and there is no lab file: name one with -f, or an instance with --name")),
+                [] => Err(Failure::usage(
+                    "no lab is up here, and there is no lab file: name one with -f, or an instance with --name",
+                )),
                 many => Err(Failure::usage(format!("several labs are up: say --name with one of {}", names(many)))),
             };
         };
@@ -69,7 +72,11 @@ impl Context {
                     return Ok(name);
                 }
                 let owned: Vec<Instance> = many.iter().map(|i| (*i).clone()).collect();
-                Err(Failure::usage(format!("{} is up several times: say --name with one of {}", file.display(), names(&owned))))
+                Err(Failure::usage(format!(
+                    "{} is up several times: say --name with one of {}",
+                    file.display(),
+                    names(&owned)
+                )))
             }
         }
     }

@@ -89,7 +89,9 @@ impl<'a> Cycle<'a> {
             Err(f) => {
                 self.report.file = named.unwrap_or("lab.yaml").into();
                 if self.report.lab.is_empty() {
-                    self.report.lab = Path::new(&self.report.file).file_stem().map_or("lab".into(), |s| s.to_string_lossy().into_owned());
+                    self.report.lab = Path::new(&self.report.file)
+                        .file_stem()
+                        .map_or("lab".into(), |s| s.to_string_lossy().into_owned());
                 }
                 let short = match &f.what {
                     What::File(d) => format!("{} in {}", count(d.errors(), "error"), self.report.file),
@@ -99,12 +101,21 @@ impl<'a> Cycle<'a> {
                 return Err(f);
             }
         };
-        terminal.say(format!("{}  {}", Style::Bold.paint(&self.report.lab), Style::Dim.paint(format!("{} as {}", self.report.file, self.report.instance))));
+        terminal.say(format!(
+            "{}  {}",
+            Style::Bold.paint(&self.report.lab),
+            Style::Dim.paint(format!("{} as {}", self.report.file, self.report.instance))
+        ));
         self.done(
             Phase::Define,
             Status::Passed,
             begun.elapsed(),
-            format!("{}, {}, {}", count(plan.nodes.len(), "node"), count(plan.links.len(), "link"), count(selected.len(), "test")),
+            format!(
+                "{}, {}, {}",
+                count(plan.nodes.len(), "node"),
+                count(plan.links.len(), "link"),
+                count(selected.len(), "test")
+            ),
         );
         let lab = self.build(plan, &options)?;
         let tested = self.test(&lab, &selected);
@@ -163,28 +174,34 @@ impl<'a> Cycle<'a> {
         self.progress.step("build");
         let progress = &self.progress;
         let instance = self.report.instance.clone();
-        let result = signals::while_building(&self.context.run_dir, &instance, || netloom_engine::up(plan, options, &mut |event| {
-            commands::show_engine(progress, &event);
-            match &event {
-                Event::Begin { phase: Stage::Start, .. } if started.is_none() => {
-                    started = Some(Instant::now());
-                    progress.step("provision");
+        let result = signals::while_building(&self.context.run_dir, &instance, || {
+            netloom_engine::up(plan, options, &mut |event| {
+                commands::show_engine(progress, &event);
+                match &event {
+                    Event::Begin { phase: Stage::Start, .. } if started.is_none() => {
+                        started = Some(Instant::now());
+                        progress.step("provision");
+                    }
+                    Event::NodeReady { node, .. } => {
+                        ready += 1;
+                        progress.message(format!("{ready} of {populated} ready: {node}"));
+                    }
+                    Event::Note { text } => notes.push(text.clone()),
+                    _ => {}
                 }
-                Event::NodeReady { node, .. } => {
-                    ready += 1;
-                    progress.message(format!("{ready} of {populated} ready: {node}"));
-                }
-                Event::Note { text } => notes.push(text.clone()),
-                _ => {}
-            }
-        }));
+            })
+        });
         self.report.notes.extend(notes);
         let end = Instant::now();
         let split = started.unwrap_or(end);
         match result {
             Ok(lab) => {
                 self.done(Phase::Build, Status::Passed, split - begun, built);
-                let detail = if populated == 0 { "nothing has to run".into() } else { format!("{} ready", count(populated, "node")) };
+                let detail = if populated == 0 {
+                    "nothing has to run".into()
+                } else {
+                    format!("{} ready", count(populated, "node"))
+                };
                 self.done(Phase::Provision, Status::Passed, end - split, detail);
                 Ok(lab)
             }
@@ -213,7 +230,11 @@ impl<'a> Cycle<'a> {
                 continue;
             }
             if some.is_empty() {
-                let why = if phase == Phase::Baseline { "no test is tagged baseline" } else { "every test is tagged baseline" };
+                let why = if phase == Phase::Baseline {
+                    "no test is tagged baseline"
+                } else {
+                    "every test is tagged baseline"
+                };
                 self.done(phase, Status::Skipped, Duration::ZERO, why.into());
                 continue;
             }
@@ -240,7 +261,12 @@ impl<'a> Cycle<'a> {
         let name = self.report.instance.clone();
         drop(lab);
         if self.args.keep && signals::caught().is_none() {
-            self.done(Phase::TearDown, Status::Skipped, Duration::ZERO, format!("kept; `netloom down --name {name}` ends it"));
+            self.done(
+                Phase::TearDown,
+                Status::Skipped,
+                Duration::ZERO,
+                format!("kept; `netloom down --name {name}` ends it"),
+            );
             return Ok(());
         }
         self.progress.step(Phase::TearDown.as_str());

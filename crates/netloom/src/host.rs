@@ -25,7 +25,8 @@ pub(crate) fn load(file: &Path, set: &[String]) -> Result<Loaded> {
         options.input = load::Input::Text { name: "<stdin>".into(), text, dir: PathBuf::new() };
     }
     for pair in set {
-        let (key, value) = pair.split_once('=').ok_or_else(|| Failure::usage(format!("--set {pair:?}: write KEY=VALUE")))?;
+        let (key, value) =
+            pair.split_once('=').ok_or_else(|| Failure::usage(format!("--set {pair:?}: write KEY=VALUE")))?;
         options.set.push((key.into(), value.into()));
     }
     Ok(load::load(&options)?)
@@ -79,8 +80,12 @@ pub(crate) fn facts() -> Facts {
 /// The FRR that is installed.
 pub(crate) fn frr() -> Option<FrrFacts> {
     let directory = FRR_DIRECTORIES.iter().find(|d| Path::new(d).join("zebra").is_file())?;
-    let daemons: BTreeSet<String> =
-        fs::read_dir(directory).ok()?.flatten().filter_map(|e| e.file_name().into_string().ok()).filter(|n| n.ends_with('d') || n == "zebra").collect();
+    let daemons: BTreeSet<String> = fs::read_dir(directory)
+        .ok()?
+        .flatten()
+        .filter_map(|e| e.file_name().into_string().ok())
+        .filter(|n| n.ends_with('d') || n == "zebra")
+        .collect();
     let mut facts = FrrFacts::debian((0, 0), daemons);
     facts.directory = (*directory).into();
     // The daemon itself is the only one who knows on every distribution.
@@ -98,14 +103,22 @@ fn version(text: &str) -> Option<(u16, u16)> {
 
 /// Options for the engine: a lab made from `file`.
 pub(crate) fn options(context: &Context, mode: Mode, file: &Path) -> netloom_engine::Options {
-    netloom_engine::Options { run_dir: context.run_dir.clone(), mode, source: Some(file.canonicalize().unwrap_or_else(|_| file.into())) }
+    netloom_engine::Options {
+        run_dir: context.run_dir.clone(),
+        mode,
+        source: Some(file.canonicalize().unwrap_or_else(|_| file.into())),
+    }
 }
 
 /// Everything a plan makes where nothing is yet.
 pub(crate) fn everything(plan: &Plan) -> Vec<Change> {
     let add = |subject, detail: String| Change { action: Action::Add, subject, detail };
     let nodes = plan.nodes.iter().map(|(name, node)| {
-        let what = if node.processes.is_empty() { String::new() } else { format!("runs {}", node.processes.keys().cloned().collect::<Vec<_>>().join(", ")) };
+        let what = if node.processes.is_empty() {
+            String::new()
+        } else {
+            format!("runs {}", node.processes.keys().cloned().collect::<Vec<_>>().join(", "))
+        };
         add(Subject::Node(name.clone()), format!("{} {what}", node.kind.as_str()).trim().into())
     });
     let links = plan.links.iter().map(|l| {

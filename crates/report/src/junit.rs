@@ -33,7 +33,10 @@ pub fn render(report: &Report) -> String {
         suite.add_property(Property::new(name, value));
     }
     for p in &report.phases {
-        suite.add_property(Property::new(format!("phase.{}.seconds", p.phase.key()), format!("{:.6}", p.duration.as_secs_f64())));
+        suite.add_property(Property::new(
+            format!("phase.{}.seconds", p.phase.key()),
+            format!("{:.6}", p.duration.as_secs_f64()),
+        ));
     }
     for p in report.phases.iter().filter(|p| own_case(p)) {
         suite.add_test_case(phase_case(&report.lab, p));
@@ -61,7 +64,10 @@ fn own_case(p: &PhaseResult) -> bool {
 
 fn phase_case(lab: &str, p: &PhaseResult) -> TestCase {
     let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
-    status.set_message(p.detail.lines().next().unwrap_or("")).set_type(p.phase.key()).set_description(p.detail.as_str());
+    status
+        .set_message(p.detail.lines().next().unwrap_or(""))
+        .set_type(p.phase.key())
+        .set_description(p.detail.as_str());
     let mut case = TestCase::new(format!("netloom {}", p.phase.as_str()), status);
     case.set_classname(lab);
     case.set_time(p.duration);

@@ -43,7 +43,10 @@ impl Table {
             }
         }
         // A last column without anything in it is not shown.
-        let shown = (0..n).rev().find(|i| self.rows.iter().any(|r| r.get(*i).is_some_and(|c| !c.is_empty()))).map_or(n, |i| i + 1);
+        let shown = (0..n)
+            .rev()
+            .find(|i| self.rows.iter().any(|r| r.get(*i).is_some_and(|c| !c.is_empty())))
+            .map_or(n, |i| i + 1);
         let before: usize = indent + widths[..shown.saturating_sub(1)].iter().map(|w| w + 3).sum::<usize>();
         let last = columns.saturating_sub(before).max(24);
         let mut out = String::new();
@@ -55,7 +58,15 @@ impl Table {
         out
     }
 
-    fn line(&self, out: &mut String, indent: usize, widths: &[usize], cells: &[String], last: usize, style: Option<Style>) {
+    fn line(
+        &self,
+        out: &mut String,
+        indent: usize,
+        widths: &[usize],
+        cells: &[String],
+        last: usize,
+        style: Option<Style>,
+    ) {
         let mut line = " ".repeat(indent);
         for (i, w) in widths.iter().enumerate() {
             let cell = cells.get(i).map_or("", String::as_str);
@@ -68,11 +79,19 @@ impl Table {
                         out.push('\n');
                         line = " ".repeat(before);
                     }
-                    line.push_str(&if self.right.contains(&i) { format!("{}{}", " ".repeat(w.saturating_sub(width(&part))), paint(&part)) } else { paint(&part) });
+                    line.push_str(&if self.right.contains(&i) {
+                        format!("{}{}", " ".repeat(w.saturating_sub(width(&part))), paint(&part))
+                    } else {
+                        paint(&part)
+                    });
                 }
             } else {
                 let pad = " ".repeat(w.saturating_sub(width(cell)));
-                line.push_str(&if self.right.contains(&i) { format!("{pad}{}", paint(cell)) } else { format!("{}{pad}", paint(cell)) });
+                line.push_str(&if self.right.contains(&i) {
+                    format!("{pad}{}", paint(cell))
+                } else {
+                    format!("{}{pad}", paint(cell))
+                });
                 line.push_str("   ");
             }
         }

@@ -53,7 +53,8 @@ fn measured(t: &TestResult, wide: bool) -> String {
     if checked > 0 {
         parts.push(count(checked, "check"));
     }
-    let slowest = t.steps.iter().filter(|s| s.kind == StepKind::Expect && s.attempts > 1).filter_map(|s| s.time_to_true).max();
+    let slowest =
+        t.steps.iter().filter(|s| s.kind == StepKind::Expect && s.attempts > 1).filter_map(|s| s.time_to_true).max();
     if let Some(d) = slowest {
         parts.push(format!("true after {}", duration(d)));
     }
@@ -120,10 +121,20 @@ pub fn failure(t: &TestResult, verbose: bool, columns: usize) -> String {
         let lines: Vec<&str> = e.text.trim_end().lines().collect();
         let shown = if verbose { lines.len() } else { EVIDENCE_LINES };
         for line in lines.iter().take(shown) {
-            let _ = writeln!(out, "  {} {}", Style::Dim.paint("│"), cut(&line.replace('\t', "    "), columns.saturating_sub(4)));
+            let _ = writeln!(
+                out,
+                "  {} {}",
+                Style::Dim.paint("│"),
+                cut(&line.replace('\t', "    "), columns.saturating_sub(4))
+            );
         }
         if lines.len() > shown {
-            let _ = writeln!(out, "  {} {}", Style::Dim.paint("│"), Style::Dim.paint(format!("… {} more lines (-v shows them)", lines.len() - shown)));
+            let _ = writeln!(
+                out,
+                "  {} {}",
+                Style::Dim.paint("│"),
+                Style::Dim.paint(format!("… {} more lines (-v shows them)", lines.len() - shown))
+            );
         }
     }
     out
@@ -152,7 +163,14 @@ fn findings(out: &mut String, step: &StepResult, verbose: bool, columns: usize) 
         let _ = writeln!(out, "    {}", Style::Dim.paint(format!("… and {more} more of {} checked", step.checked)));
     }
     for m in step.measurements.iter().filter(|m| m.holds == Some(false)) {
-        let _ = writeln!(out, "    {} of {}: {}, should be {}", m.name, m.subject, Style::Red.paint(m), m.bound.as_deref().unwrap_or("otherwise"));
+        let _ = writeln!(
+            out,
+            "    {} of {}: {}, should be {}",
+            m.name,
+            m.subject,
+            Style::Red.paint(m),
+            m.bound.as_deref().unwrap_or("otherwise")
+        );
     }
 }
 
@@ -173,7 +191,12 @@ pub fn verdict(report: &Report) -> String {
     let mut parts = Vec::new();
     if !report.tests.is_empty() {
         parts.push(format!("{} of {} passed", report.count(Status::Passed), count(report.tests.len(), "test")));
-        for (status, text) in [(Status::Failed, "failed"), (Status::Error, "in error"), (Status::Warning, "with warnings"), (Status::Skipped, "skipped")] {
+        for (status, text) in [
+            (Status::Failed, "failed"),
+            (Status::Error, "in error"),
+            (Status::Warning, "with warnings"),
+            (Status::Skipped, "skipped"),
+        ] {
             match report.count(status) {
                 0 => {}
                 n => parts.push(format!("{n} {text}")),
@@ -181,7 +204,8 @@ pub fn verdict(report: &Report) -> String {
         }
     }
     parts.push(duration(report.duration));
-    let mut out = format!("{}  {}  {}", s.paint(Style::Bold.paint(word)), Style::Bold.paint(&report.lab), parts.join(", "));
+    let mut out =
+        format!("{}  {}  {}", s.paint(Style::Bold.paint(word)), Style::Bold.paint(&report.lab), parts.join(", "));
     if let Some(f) = &report.failure {
         let _ = write!(out, "\n{f}");
     }

@@ -25,7 +25,8 @@ pub enum Phase {
 
 impl Phase {
     /// Every step in order.
-    pub const ALL: [Phase; 6] = [Phase::Define, Phase::Build, Phase::Provision, Phase::Baseline, Phase::Test, Phase::TearDown];
+    pub const ALL: [Phase; 6] =
+        [Phase::Define, Phase::Build, Phase::Provision, Phase::Baseline, Phase::Test, Phase::TearDown];
 
     /// The word on the terminal.
     pub fn as_str(self) -> &'static str {
@@ -123,7 +124,13 @@ impl Report {
     }
 
     /// Notes how a step went.
-    pub fn phase(&mut self, phase: Phase, status: Status, duration: Duration, detail: impl Into<String>) -> &PhaseResult {
+    pub fn phase(
+        &mut self,
+        phase: Phase,
+        status: Status,
+        duration: Duration,
+        detail: impl Into<String>,
+    ) -> &PhaseResult {
         let at = self.phases.len();
         self.phases.push(PhaseResult { phase, status, duration, detail: detail.into() });
         &self.phases[at]

@@ -31,11 +31,17 @@ fn one(context: &Context, instance: &str) -> Result<()> {
     let begun = Instant::now();
     let progress = context.terminal.progress();
     progress.step(&format!("down {instance}"));
-    let done = netloom_engine::down(instance, &super::up::options(context), &mut |event| super::up::show(&progress, &event));
+    let done =
+        netloom_engine::down(instance, &super::up::options(context), &mut |event| super::up::show(&progress, &event));
     progress.finish();
     match done {
         Ok(()) => {
-            context.terminal.say(format!("{} {} is gone ({})", Style::Green.paint("✓"), Style::Bold.paint(instance), style::duration(begun.elapsed())));
+            context.terminal.say(format!(
+                "{} {} is gone ({})",
+                Style::Green.paint("✓"),
+                Style::Bold.paint(instance),
+                style::duration(begun.elapsed())
+            ));
             Ok(())
         }
         Err(e @ netloom_engine::Error::NotUp { .. }) => {

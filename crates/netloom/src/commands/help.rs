@@ -2,9 +2,9 @@
 
 use std::fs;
 
+use netloom_cli::document;
 use netloom_cli::exit::Exit;
 use netloom_cli::make::{Completions, Help, Man};
-use netloom_cli::document;
 use serde_json::json;
 
 use crate::context::Context;
@@ -21,12 +21,17 @@ pub(crate) fn help(context: &Context, args: &Help) -> Result<Exit> {
     let mut root = document::command();
     let mut command = &mut root;
     for word in &args.topic {
-        let known: Vec<String> = command.get_subcommands().filter(|c| !c.is_hide_set()).map(|c| c.get_name().to_string()).collect();
+        let known: Vec<String> =
+            command.get_subcommands().filter(|c| !c.is_hide_set()).map(|c| c.get_name().to_string()).collect();
         command = match command.find_subcommand_mut(word) {
             Some(found) => found,
             None => {
                 let topics: Vec<&str> = document::TOPICS.iter().map(|t| t.name).collect();
-                return Err(Failure::usage(format!("no command or topic {word:?}; commands: {}; topics: {}", known.join(", "), topics.join(", "))));
+                return Err(Failure::usage(format!(
+                    "no command or topic {word:?}; commands: {}; topics: {}",
+                    known.join(", "),
+                    topics.join(", ")
+                )));
             }
         };
     }
@@ -54,7 +59,12 @@ pub(crate) fn version(context: &Context) -> Exit {
     if t.format.is_machine() {
         t.document(&json!({"netloom": version, "apiVersion": netloom_api::lab::API_VERSION, "architecture": std::env::consts::ARCH, "os": std::env::consts::OS}));
     } else {
-        t.line(format!("netloom {version} ({}-{}, lab files of {})", std::env::consts::ARCH, std::env::consts::OS, netloom_api::lab::API_VERSION));
+        t.line(format!(
+            "netloom {version} ({}-{}, lab files of {})",
+            std::env::consts::ARCH,
+            std::env::consts::OS,
+            netloom_api::lab::API_VERSION
+        ));
     }
     Exit::Ok
 }

@@ -56,23 +56,29 @@ fn one(lab: &Lab, node: &str) -> Result<Value> {
                    "addresses": addresses.iter().filter(|a| a.index == l.index).map(|a| a.address.to_string()).collect::<Vec<_>>(), "stats": l.stats})
         })
         .collect();
-    Ok(json!({"node": node, "kind": plan.kind.as_str(), "hostname": plan.hostname, "state": status.as_ref().map(|s| s.state), "init": status.as_ref().and_then(|s| s.init),
+    Ok(
+        json!({"node": node, "kind": plan.kind.as_str(), "hostname": plan.hostname, "state": status.as_ref().map(|s| s.state), "init": status.as_ref().and_then(|s| s.init),
               "processes": status.map(|s| s.processes), "interfaces": interfaces, "routes": routes.len(), "limits": plan.limits,
-              "files": plan.files.keys().collect::<Vec<_>>(), "sysctls": plan.sysctls}))
+              "files": plan.files.keys().collect::<Vec<_>>(), "sysctls": plan.sysctls}),
+    )
 }
 
 fn end(lab: &Lab, end: &EndRef) -> Result<Value> {
     let (link, plan, peer) = lab.end(end)?;
     let stats = lab.link_stats(end)?;
-    Ok(json!({"end": end, "link": link.id, "peer": peer.end(), "ifindex": plan.ifindex, "mac": plan.mac, "mtu": link.mtu, "addresses": plan.addresses,
-              "declaredUp": plan.up, "impair": lab.impairment(end)?, "acl": lab.acl_counters(end)?, "stats": stats}))
+    Ok(
+        json!({"end": end, "link": link.id, "peer": peer.end(), "ifindex": plan.ifindex, "mac": plan.mac, "mtu": link.mtu, "addresses": plan.addresses,
+              "declaredUp": plan.up, "impair": lab.impairment(end)?, "acl": lab.acl_counters(end)?, "stats": stats}),
+    )
 }
 
 fn text(v: &Value) -> String {
     match v {
         Value::Null => "-".into(),
         Value::String(s) => s.clone(),
-        Value::Array(a) if a.iter().all(|v| !v.is_object() && !v.is_array()) => a.iter().map(text).collect::<Vec<_>>().join(" "),
+        Value::Array(a) if a.iter().all(|v| !v.is_object() && !v.is_array()) => {
+            a.iter().map(text).collect::<Vec<_>>().join(" ")
+        }
         other => other.to_string(),
     }
 }
@@ -101,7 +107,9 @@ fn show_lab(context: &Context, lab: &Lab, value: &Value) {
 fn show_node(context: &Context, node: &str, value: &Value) {
     let t = &context.terminal;
     t.line(format!("{}  {}  {}", Style::Bold.paint(node), text(&value["kind"]), text(&value["state"])));
-    for (key, label) in [("init", "init"), ("hostname", "hostname"), ("routes", "routes"), ("files", "files"), ("limits", "limits")] {
+    for (key, label) in
+        [("init", "init"), ("hostname", "hostname"), ("routes", "routes"), ("files", "files"), ("limits", "limits")]
+    {
         let v = &value[key];
         if !v.is_null() && *v != json!([]) && *v != json!({"cpu": null, "memory": null, "pids": null}) {
             t.line(format!("  {} {}", Style::Dim.paint(format!("{label:<10}")), text(v)));
@@ -115,7 +123,14 @@ fn show_node(context: &Context, node: &str, value: &Value) {
             _ => Style::Red.paint("down"),
         };
         let to = if i["peer"].is_null() { String::new() } else { text(&i["peer"]) };
-        table.row([text(&i["name"]), state, to, text(&i["addresses"]), text(&i["mtu"]), if i["mac"].is_null() { String::new() } else { text(&i["mac"]) }]);
+        table.row([
+            text(&i["name"]),
+            state,
+            to,
+            text(&i["addresses"]),
+            text(&i["mtu"]),
+            if i["mac"].is_null() { String::new() } else { text(&i["mac"]) },
+        ]);
     }
     t.line("");
     t.text(&table.render(2, t.columns()));
@@ -145,7 +160,12 @@ fn show_value(context: &Context, what: &str, value: &Value) {
             continue;
         }
         let shown = match v {
-            Value::Object(m) => m.iter().filter(|(_, v)| !v.is_null()).map(|(k, v)| format!("{k}={}", text(v))).collect::<Vec<_>>().join(" "),
+            Value::Object(m) => m
+                .iter()
+                .filter(|(_, v)| !v.is_null())
+                .map(|(k, v)| format!("{k}={}", text(v)))
+                .collect::<Vec<_>>()
+                .join(" "),
             other => text(other),
         };
         t.line(format!("  {} {shown}", Style::Dim.paint(format!("{key:<11}"))));

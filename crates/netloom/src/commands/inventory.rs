@@ -51,11 +51,20 @@ fn hosts(plan: &Plan) -> BTreeMap<String, Value> {
         .filter(|(_, n)| matches!(n.kind, NodeKind::Linux | NodeKind::Frr))
         .map(|(name, node)| {
             let mut addresses: Vec<String> = node.loopback.iter().map(ToString::to_string).collect();
-            addresses.extend(plan.links.iter().flat_map(|l| &l.ends).filter(|e| e.node == *name).flat_map(|e| e.addresses.iter().map(ToString::to_string)));
+            addresses.extend(
+                plan.links
+                    .iter()
+                    .flat_map(|l| &l.ends)
+                    .filter(|e| e.node == *name)
+                    .flat_map(|e| e.addresses.iter().map(ToString::to_string)),
+            );
             let mut vars = Map::new();
             match plan.management.as_ref().and_then(|m| m.nodes.get(name)).and_then(|a| a.v4) {
                 Some(management) => vars.insert("ansible_host".into(), json!(management.addr())),
-                None => vars.insert("ansible_ssh_common_args".into(), json!(format!("-o ProxyCommand=\"{}\"", super::names::proxy(plan, name.as_str())))),
+                None => vars.insert(
+                    "ansible_ssh_common_args".into(),
+                    json!(format!("-o ProxyCommand=\"{}\"", super::names::proxy(plan, name.as_str()))),
+                ),
             };
             vars.insert("ansible_user".into(), json!("root"));
             vars.insert("netloom_instance".into(), json!(plan.instance));
@@ -103,7 +112,9 @@ fn dynamic(plan: &Plan) -> Value {
 fn fixed(plan: &Plan) -> Value {
     let children: Map<String, Value> = groups(plan)
         .into_iter()
-        .map(|(name, members)| (name, json!({"hosts": members.into_iter().map(|m| (m, json!({}))).collect::<Map<String, Value>>()})))
+        .map(|(name, members)| {
+            (name, json!({"hosts": members.into_iter().map(|m| (m, json!({}))).collect::<Map<String, Value>>()}))
+        })
         .collect();
     json!({"all": {"hosts": hosts(plan), "children": children}})
 }

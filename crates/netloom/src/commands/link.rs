@@ -48,7 +48,11 @@ fn set(context: &Context, args: &LinkSet) -> Result<Exit> {
     }
     for end in &ends {
         let now = lab.impairment(end)?;
-        context.terminal.say(format!("{} {end}: {}", Style::Green.paint("✓"), describe(now.as_ref(), args.down, args.up)));
+        context.terminal.say(format!(
+            "{} {end}: {}",
+            Style::Green.paint("✓"),
+            describe(now.as_ref(), args.down, args.up)
+        ));
     }
     Ok(Exit::Ok)
 }
@@ -141,8 +145,19 @@ fn show(context: &Context, args: &LinkShow) -> Result<Exit> {
             "no carrier" => Style::Yellow.paint("no carrier"),
             other => Style::Red.paint(other),
         };
-        let (tx, rx) = r.stats.as_ref().map_or((String::new(), String::new()), |s| (style::bytes(s.tx_bytes), style::bytes(s.rx_bytes)));
-        let mut cells = vec![r.end.to_string(), r.peer.to_string(), state, r.addresses.join(" "), tx, rx, words(r.impair.as_ref()).unwrap_or_default()];
+        let (tx, rx) = r
+            .stats
+            .as_ref()
+            .map_or((String::new(), String::new()), |s| (style::bytes(s.tx_bytes), style::bytes(s.rx_bytes)));
+        let mut cells = vec![
+            r.end.to_string(),
+            r.peer.to_string(),
+            state,
+            r.addresses.join(" "),
+            tx,
+            rx,
+            words(r.impair.as_ref()).unwrap_or_default(),
+        ];
         if wide {
             cells.extend([r.mtu.to_string(), r.mac.clone()]);
         }

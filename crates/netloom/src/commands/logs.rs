@@ -17,7 +17,12 @@ pub(crate) fn logs(context: &Context, args: Logs) -> Result<Exit> {
     let all: Vec<String> = lab.node(node)?.processes.keys().cloned().collect();
     let chosen: Vec<String> = match process {
         Some(p) if all.iter().any(|a| a == p) => vec![p.into()],
-        Some(p) => return Err(Failure::usage(format!("{node} has no process {p}; it has {}", if all.is_empty() { "none".into() } else { all.join(", ") }))),
+        Some(p) => {
+            return Err(Failure::usage(format!(
+                "{node} has no process {p}; it has {}",
+                if all.is_empty() { "none".into() } else { all.join(", ") }
+            )));
+        }
         None => all,
     };
     if chosen.is_empty() {

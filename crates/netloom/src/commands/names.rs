@@ -20,7 +20,11 @@ pub(crate) fn run(context: &Context, args: &Names) -> Result<Exit> {
             None => super::inventory::plan(context, &args.lab)?.instance.to_string(),
         };
         replace(path, &instance, "")?;
-        context.terminal.say(format!("{} the names of {instance} are out of {}", Style::Green.paint("✓"), path.display()));
+        context.terminal.say(format!(
+            "{} the names of {instance} are out of {}",
+            Style::Green.paint("✓"),
+            path.display()
+        ));
         return Ok(Exit::Ok);
     }
     let plan = super::inventory::plan(context, &args.lab)?;
@@ -42,7 +46,12 @@ pub(crate) fn run(context: &Context, args: &Names) -> Result<Exit> {
     match &args.write {
         Some(path) => {
             replace(path, plan.instance.as_str(), &text)?;
-            context.terminal.say(format!("{} names of {} written to {}", Style::Green.paint("✓"), plan.instance, path.display()));
+            context.terminal.say(format!(
+                "{} names of {} written to {}",
+                Style::Green.paint("✓"),
+                plan.instance,
+                path.display()
+            ));
         }
         None => context.terminal.text(&block(plan.instance.as_str(), &text)),
     }
@@ -61,7 +70,9 @@ fn hosts(plan: &Plan) -> String {
 
 fn ssh(plan: &Plan) -> String {
     let mut out = String::new();
-    for node in plan.nodes.iter().filter(|(_, n)| matches!(n.kind, NodeKind::Linux | NodeKind::Frr)).map(|(name, _)| name) {
+    for node in
+        plan.nodes.iter().filter(|(_, n)| matches!(n.kind, NodeKind::Linux | NodeKind::Frr)).map(|(name, _)| name)
+    {
         let _ = writeln!(out, "Host {node}.{}", plan.instance);
         match plan.management.as_ref().and_then(|m| m.nodes.get(node)).and_then(|a| a.v4) {
             Some(a) => {

@@ -45,7 +45,11 @@ pub(crate) fn run(context: &Context, args: &netloom_cli::node::Power, power: Pow
                     Power::Off => "stopped",
                     Power::Cycle => "restarted",
                 };
-                progress.say(format!("{} {node} {word} ({})", Style::Green.paint("✓"), style::duration(begun.elapsed())));
+                progress.say(format!(
+                    "{} {node} {word} ({})",
+                    Style::Green.paint("✓"),
+                    style::duration(begun.elapsed())
+                ));
             }
             Err(e) => errors.push(format!("{node}: {e}")),
         }

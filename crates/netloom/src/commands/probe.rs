@@ -66,13 +66,15 @@ fn addressed(lab: &Lab) -> Result<Selector> {
 
 fn run(lab: &Lab, reach: ReachExpect, within: Span) -> Result<TestResult> {
     signals::catch()?;
-    let test = Test { name: "probe".into(), within: Some(within), expect: vec![Expect::Reach(reach)], ..Test::default() };
+    let test =
+        Test { name: "probe".into(), within: Some(within), expect: vec![Expect::Reach(reach)], ..Test::default() };
     let run = tests::run(lab, &[test], &[], &mut |_| {});
     run.tests.into_iter().next().ok_or_else(|| Failure::build("the probe gave no result"))
 }
 
 fn matrix(nodes: &[String], result: &TestResult) -> Table {
-    let bad: Vec<&Finding> = result.steps.iter().flat_map(|s| &s.findings).filter(|f| f.status != Status::Passed).collect();
+    let bad: Vec<&Finding> =
+        result.steps.iter().flat_map(|s| &s.findings).filter(|f| f.status != Status::Passed).collect();
     let mut table = Table::new(std::iter::once("from \\ to").chain(nodes.iter().map(String::as_str)));
     for from in nodes {
         let cells = nodes.iter().map(|to| {
@@ -102,7 +104,12 @@ fn show(context: &Context, result: &TestResult) -> Result<Exit> {
     if exit == Exit::Ok {
         let measured: Vec<String> = result.measurements().take(4).map(|m| format!("{} {m}", m.name)).collect();
         let tail = if measured.is_empty() { String::new() } else { format!("  {}", measured.join(", ")) };
-        t.line(format!("{} {} ok in {}{tail}", s.paint(mark), count(checked, "probe"), style::duration(result.duration)));
+        t.line(format!(
+            "{} {} ok in {}{tail}",
+            s.paint(mark),
+            count(checked, "probe"),
+            style::duration(result.duration)
+        ));
         return Ok(exit);
     }
     let mut table = Table::new(["", "probe", "answer"]);
@@ -116,7 +123,12 @@ fn show(context: &Context, result: &TestResult) -> Result<Exit> {
         t.text(&table.render(0, t.columns()));
     }
     for e in result.evidence.iter().filter(|_| t.verbose > 0) {
-        t.line(format!("\n{}{}\n{}", e.node.as_ref().map_or(String::new(), |n| format!("{n}: ")), e.title, e.text.trim_end()));
+        t.line(format!(
+            "\n{}{}\n{}",
+            e.node.as_ref().map_or(String::new(), |n| format!("{n}: ")),
+            e.title,
+            e.text.trim_end()
+        ));
     }
     Ok(exit)
 }

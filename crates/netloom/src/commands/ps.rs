@@ -118,7 +118,11 @@ fn nodes(context: &Context, lab: &Lab) -> Result<Exit> {
         table.row([s.node.to_string(), kind.into(), node_state(s.state), list.join(" "), processes.join(" ")]);
     }
     if wide {
-        t.say(Style::Dim.paint(format!("{}  {}", lab.instance().name, lab.instance().source.as_ref().map_or(String::new(), |p| p.display().to_string()))));
+        t.say(Style::Dim.paint(format!(
+            "{}  {}",
+            lab.instance().name,
+            lab.instance().source.as_ref().map_or(String::new(), |p| p.display().to_string())
+        )));
     }
     t.text(&table.render(0, t.columns()));
     Ok(Exit::Ok)

@@ -25,7 +25,9 @@ pub(crate) fn run(context: &Context, args: &Up) -> Result<Exit> {
     let progress = context.terminal.progress();
     progress.step(&format!("up {name}"));
     signals::catch()?;
-    let lab = signals::while_building(&context.run_dir, name.as_str(), || netloom_engine::up(plan, &options, &mut |event| show(&progress, &event)));
+    let lab = signals::while_building(&context.run_dir, name.as_str(), || {
+        netloom_engine::up(plan, &options, &mut |event| show(&progress, &event))
+    });
     if let Some(signal) = signals::caught() {
         drop(lab);
         return Ok(signals::exit(signal));
@@ -42,7 +44,11 @@ pub(crate) fn run(context: &Context, args: &Up) -> Result<Exit> {
         style::duration(begun.elapsed())
     ));
     if context.terminal.interactive {
-        context.terminal.say(Style::Dim.paint(format!("  netloom ps · netloom exec NODE -- COMMAND · netloom test · netloom down --name {name}")));
+        context.terminal.say(
+            Style::Dim.paint(format!(
+                "  netloom ps · netloom exec NODE -- COMMAND · netloom test · netloom down --name {name}"
+            )),
+        );
     }
     Ok(Exit::Ok)
 }

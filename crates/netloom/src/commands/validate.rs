@@ -29,7 +29,9 @@ pub(crate) fn run(context: &Context, args: &Validate) -> Result<Exit> {
     let plan = host::plan_anywhere(&loaded, args.lab.lab.name.as_deref())?;
     match t.format {
         Format::Yaml => t.bytes(netloom_report::text::yaml(&loaded.lab).as_bytes()),
-        Format::Json => t.document(&json!({"valid": true, "diagnostics": loaded.warnings.to_json(), "lab": loaded.lab})),
+        Format::Json => {
+            t.document(&json!({"valid": true, "diagnostics": loaded.warnings.to_json(), "lab": loaded.lab}))
+        }
         Format::Table | Format::Wide => {
             if !loaded.warnings.is_empty() {
                 t.note(loaded.warnings.render(t.colored_errors(), t.columns()).trim_end());
