@@ -506,6 +506,11 @@ impl Cgroup {
         }
     }
 
+    /// Its directories, one per hierarchy: a process joins by writing itself into `cgroup.procs` of each.
+    pub fn directories(&self) -> impl Iterator<Item = &Path> {
+        self.distinct()
+    }
+
     /// In version 2 the controllers share one directory.
     fn distinct(&self) -> impl Iterator<Item = &Path> {
         let all = self.directories.iter().enumerate();
