@@ -33,11 +33,7 @@ impl Family {
     pub(crate) const BOTH: [Family; 2] = [Family::V4, Family::V6];
 
     pub(crate) fn of(net: &IpNet) -> Family {
-        if net.addr().is_ipv4() {
-            Family::V4
-        } else {
-            Family::V6
-        }
+        if net.addr().is_ipv4() { Family::V4 } else { Family::V6 }
     }
 
     pub(crate) fn has(self, addresses: &[IpNet]) -> bool {
@@ -90,38 +86,17 @@ impl Slices {
     ) -> Option<Slices> {
         let pool = pool?;
         let (name, net, length) = match family {
-            Family::V4 => (
-                names[0],
-                IpNet::V4(pool.pool?),
-                pool.prefix_length.unwrap_or(lengths[0]),
-            ),
-            Family::V6 => (
-                names[1],
-                IpNet::V6(pool.pool6?),
-                pool.prefix_length6.unwrap_or(lengths[1]),
-            ),
+            Family::V4 => (names[0], IpNet::V4(pool.pool?), pool.prefix_length.unwrap_or(lengths[0])),
+            Family::V6 => (names[1], IpNet::V6(pool.pool6?), pool.prefix_length6.unwrap_or(lengths[1])),
         };
         if length < net.prefix_len() || length > net.max_prefix_len() {
-            errors.push(PlanError::SliceTooLarge {
-                pool: name,
-                net: net.to_string(),
-                length,
-                min: net.prefix_len(),
-            });
+            errors.push(PlanError::SliceTooLarge { pool: name, net: net.to_string(), length, min: net.prefix_len() });
             return None;
         }
-        Some(Slices {
-            name,
-            length,
-            space: Space::new(net),
-        })
+        Some(Slices { name, length, space: Space::new(net) })
     }
 
-    fn take(
-        &mut self,
-        needed: &dyn std::fmt::Display,
-        errors: &mut Vec<PlanError>,
-    ) -> Option<IpNet> {
+    fn take(&mut self, needed: &dyn std::fmt::Display, errors: &mut Vec<PlanError>) -> Option<IpNet> {
         self.take_length(self.length, needed, errors)
     }
 
@@ -156,12 +131,7 @@ fn explicit(t: &Topology<'_>) -> Vec<IpNet> {
         };
         lo.iter().chain(&n.subnets)
     });
-    let ends = t
-        .lab
-        .spec
-        .links
-        .iter()
-        .flat_map(|l| l.endpoints.iter().flat_map(|e| &e.addresses));
+    let ends = t.lab.spec.links.iter().flat_map(|l| l.endpoints.iter().flat_map(|e| &e.addresses));
     nodes.chain(ends).copied().collect()
 }
 
@@ -175,20 +145,10 @@ fn wants_loopback(node: &Node, pool: bool) -> bool {
 }
 
 /// Hands out everything.
-pub(crate) fn allocate(
-    t: &Topology<'_>,
-    previous: &Allocation,
-    errors: &mut Vec<PlanError>,
-) -> Allocated {
+pub(crate) fn allocate(t: &Topology<'_>, previous: &Allocation, errors: &mut Vec<PlanError>) -> Allocated {
     let mut out = Allocated {
         allocation: Allocation::default(),
-        ends: t
-            .lab
-            .spec
-            .links
-            .iter()
-            .map(|l| [0, 1].map(|e| l.endpoints[e].addresses.clone()))
-            .collect(),
+        ends: t.lab.spec.links.iter().map(|l| [0, 1].map(|e| l.endpoints[e].addresses.clone())).collect(),
         pooled: BTreeSet::new(),
         loopbacks: BTreeMap::new(),
     };
@@ -230,34 +190,19 @@ fn loopbacks(
     let Some(mut pool) = Slices::new(declared, family, names, [32, 128], errors) else {
         return;
     };
-    explicit
-        .iter()
-        .for_each(|&n| pool.space.reserve_explicit(n));
+    explicit.iter().for_each(|&n| pool.space.reserve_explicit(n));
     let net = pool.space.net();
     if net.max_prefix_len() - net.prefix_len() > 1 && pool.length == net.max_prefix_len() {
         // 10.255.0.0/32 is a valid loopback; people trip over it all the same.
-        pool.space
-            .reserve_explicit(host(net, number(net.network())).addr().into());
+        pool.space.reserve_explicit(host(net, number(net.network())).addr().into());
     }
-    let takers: Vec<&NodeName> = t
-        .lab
-        .spec
-        .nodes
-        .iter()
-        .filter(|(_, n)| wants_loopback(n, true))
-        .map(|(name, _)| name)
-        .collect();
+    let takers: Vec<&NodeName> =
+        t.lab.spec.nodes.iter().filter(|(_, n)| wants_loopback(n, true)).map(|(name, _)| name).collect();
     for name in &takers {
-        if let Some(held) = previous
-            .loopbacks
-            .get(*name)
-            .and_then(|a| family.address(a))
+        if let Some(held) = previous.loopbacks.get(*name).and_then(|a| family.address(a))
             && pool.space.keep(held, pool.length)
         {
-            family.set_address(
-                out.allocation.loopbacks.entry((*name).clone()).or_default(),
-                held,
-            );
+            family.set_address(out.allocation.loopbacks.entry((*name).clone()).or_default(), held);
         }
     }
     for name in takers {
@@ -284,9 +229,7 @@ fn links_and_lans(
     let names = ["addressing.lans.pool", "addressing.lans.pool6"];
     let mut lans = Slices::new(addressing.lans.as_ref(), family, names, [24, 64], errors);
     for pool in [&mut links, &mut lans].into_iter().flatten() {
-        explicit
-            .iter()
-            .for_each(|&n| pool.space.reserve_explicit(n));
+        explicit.iter().for_each(|&n| pool.space.reserve_explicit(n));
     }
     // Without a pool of their own, segments take theirs from the links' pool, when it is large enough.
     let lan_length = match (&lans, family) {
@@ -294,24 +237,12 @@ fn links_and_lans(
         (None, Family::V4) => 24,
         (None, Family::V6) => 64,
     };
-    let shared = lans.is_none()
-        && links
-            .as_ref()
-            .is_some_and(|l| l.space.net().prefix_len() < lan_length);
+    let shared = lans.is_none() && links.as_ref().is_some_and(|l| l.space.net().prefix_len() < lan_length);
 
     // Who takes a slice: segments by their first lan, then links between two addressless ends.
     let mut segments: Vec<(usize, Option<IpNet>)> = Vec::new();
-    for (s, segment) in t
-        .segments
-        .iter()
-        .enumerate()
-        .filter(|(_, s)| !s.lans.is_empty())
-    {
-        let declared = segment
-            .lans
-            .iter()
-            .flat_map(|l| &t.node(l).subnets)
-            .find(|n| Family::of(n) == family);
+    for (s, segment) in t.segments.iter().enumerate().filter(|(_, s)| !s.lans.is_empty()) {
+        let declared = segment.lans.iter().flat_map(|l| &t.node(l).subnets).find(|n| Family::of(n) == family);
         // An address written at one end says which subnet the segment is in, where a pool is to number the others.
         let pooled = lans.is_some() || shared;
         let mut written = segment.ends.iter().flat_map(|&e| &t.endpoint(e).addresses);
@@ -331,10 +262,7 @@ fn links_and_lans(
     let lan_pool = if shared { &mut links } else { &mut lans };
     if let Some(pool) = lan_pool {
         for (s, net) in segments.iter_mut().filter(|(_, n)| n.is_none()) {
-            let held = t.segments[*s]
-                .lans
-                .iter()
-                .find_map(|l| previous.lans.get(l).and_then(|h| family.subnet(h)));
+            let held = t.segments[*s].lans.iter().find_map(|l| previous.lans.get(l).and_then(|h| family.subnet(h)));
             *net = held.filter(|h| pool.space.keep(*h, lan_length));
         }
     }
@@ -384,21 +312,14 @@ fn links_and_lans(
 }
 
 /// What this link held, under its own name or the name of its ends in the other order.
-fn held_link<'p>(
-    t: &Topology<'_>,
-    previous: &'p Allocation,
-    l: usize,
-) -> Option<(String, &'p Subnets)> {
+fn held_link<'p>(t: &Topology<'_>, previous: &'p Allocation, l: usize) -> Option<(String, &'p Subnets)> {
     if previous.links.is_empty() {
         return None;
     }
     let [a, b] = &t.lab.spec.links[l].endpoints;
-    [
-        format!("{}--{}", a.end(), b.end()),
-        format!("{}--{}", b.end(), a.end()),
-    ]
-    .into_iter()
-    .find_map(|key| previous.links.get(&key).map(|s| (key, s)))
+    [format!("{}--{}", a.end(), b.end()), format!("{}--{}", b.end(), a.end())]
+        .into_iter()
+        .find_map(|key| previous.links.get(&key).map(|s| (key, s)))
 }
 
 /// Numbers of the ends on a segment: one number per end, the same in both families.
@@ -434,14 +355,8 @@ fn segment_hosts(
     for &e in &takers {
         let end = t.endpoint(e).end();
         // The other family may have decided already.
-        let held = out
-            .allocation
-            .lan_hosts
-            .get(&end)
-            .or_else(|| previous.lan_hosts.get(&end));
-        if let Some(n) = held
-            .map(|&n| u128::from(n))
-            .filter(|n| (lowest..=highest).contains(n))
+        let held = out.allocation.lan_hosts.get(&end).or_else(|| previous.lan_hosts.get(&end));
+        if let Some(n) = held.map(|&n| u128::from(n)).filter(|n| (lowest..=highest).contains(n))
             && used.insert(n)
         {
             numbers.insert(e, n);
@@ -470,10 +385,7 @@ fn segment_hosts(
         out.ends[l][e].push(host(net, first + n));
         out.pooled.insert(((l, e), family));
         if let Ok(n) = u32::try_from(n) {
-            out.allocation
-                .lan_hosts
-                .entry(t.endpoint((l, e)).end())
-                .or_insert(n);
+            out.allocation.lan_hosts.entry(t.endpoint((l, e)).end()).or_insert(n);
         }
     }
 }

@@ -40,25 +40,13 @@ pub fn plan(
     let topology = Topology::new(lab);
     let mut allocated = allocate(&topology, previous, &mut errors);
     let management = management::plan(lab, previous, &mut allocated.allocation, &mut errors);
-    let links: Vec<LinkPlan> = (0..lab.spec.links.len())
-        .map(|l| link(&topology, &allocated, instance, l))
-        .collect();
-    let view = View {
-        t: &topology,
-        a: &allocated,
-    };
+    let links: Vec<LinkPlan> = (0..lab.spec.links.len()).map(|l| link(&topology, &allocated, instance, l)).collect();
+    let view = View { t: &topology, a: &allocated };
     let systems = bgp::systems(lab);
     let mut renderer = Renderer::new(&view, &links, instance.as_str());
     let mut planned = IndexMap::with_capacity(lab.spec.nodes.len());
     for (name, node) in &lab.spec.nodes {
-        let node = nodes::plan(
-            &view,
-            &systems,
-            &mut renderer,
-            facts,
-            (name, node),
-            &mut errors,
-        );
+        let node = nodes::plan(&view, &systems, &mut renderer, facts, (name, node), &mut errors);
         planned.insert(name.clone(), node);
     }
     let hosts_file = management::hosts_file(&view, &allocated.allocation);
@@ -85,27 +73,13 @@ fn link(t: &Topology<'_>, allocated: &Allocated, instance: &LabName, l: usize) -
         let end = endpoint.end();
         let meets_others = outside.then_some(instance);
         let both = link.impair.clone().unwrap_or_default();
-        let impair = endpoint
-            .impair
-            .as_ref()
-            .map_or(both.clone(), |own| own.over(&both));
+        let impair = endpoint.impair.as_ref().map_or(both.clone(), |own| own.over(&both));
         let on_host = t.node(&endpoint.node).kind == NodeKind::Host;
         EndPlan {
             node: endpoint.node.clone(),
             interface: endpoint.interface.clone(),
-            ifindex: if on_host {
-                0
-            } else {
-                allocated
-                    .allocation
-                    .ifindexes
-                    .get(&end)
-                    .copied()
-                    .unwrap_or(0)
-            },
-            mac: endpoint
-                .mac
-                .unwrap_or_else(|| mac(&t.lab.metadata.name, meets_others, &end)),
+            ifindex: if on_host { 0 } else { allocated.allocation.ifindexes.get(&end).copied().unwrap_or(0) },
+            mac: endpoint.mac.unwrap_or_else(|| mac(&t.lab.metadata.name, meets_others, &end)),
             addresses: allocated.ends[l][e].clone(),
             up: endpoint.up,
             impair: Some(impair).filter(|i| !Impair::is_none(i)),
@@ -116,9 +90,5 @@ fn link(t: &Topology<'_>, allocated: &Allocated, instance: &LabName, l: usize) -
             }),
         }
     });
-    LinkPlan {
-        id: link.id(),
-        mtu: link.mtu.unwrap_or(DEFAULT_MTU),
-        ends,
-    }
+    LinkPlan { id: link.id(), mtu: link.mtu.unwrap_or(DEFAULT_MTU), ends }
 }

@@ -176,10 +176,7 @@ pub struct EndPlan {
 impl EndPlan {
     /// `NODE:INTERFACE`.
     pub fn end(&self) -> EndRef {
-        EndRef {
-            node: self.node.clone(),
-            interface: self.interface.clone(),
-        }
+        EndRef { node: self.node.clone(), interface: self.interface.clone() }
     }
 }
 

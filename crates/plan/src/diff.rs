@@ -115,11 +115,7 @@ pub fn diff(old: &Plan, new: &Plan) -> Vec<Change> {
     let mut out = Vec::new();
     let before: HashMap<_, &LinkPlan> = old.links.iter().map(|l| (identity(l), l)).collect();
     let after: HashMap<_, &LinkPlan> = new.links.iter().map(|l| (identity(l), l)).collect();
-    for link in old
-        .links
-        .iter()
-        .filter(|l| !after.contains_key(&identity(l)))
-    {
+    for link in old.links.iter().filter(|l| !after.contains_key(&identity(l))) {
         push(&mut out, Action::Remove, Subject::Link(link.id.clone()), "");
     }
     for name in old.nodes.keys().filter(|n| !new.nodes.contains_key(*n)) {
@@ -127,12 +123,7 @@ pub fn diff(old: &Plan, new: &Plan) -> Vec<Change> {
     }
     for (name, node) in &new.nodes {
         match old.nodes.get(name) {
-            None => push(
-                &mut out,
-                Action::Add,
-                Subject::Node(name.clone()),
-                node.kind.as_str(),
-            ),
+            None => push(&mut out, Action::Add, Subject::Node(name.clone()), node.kind.as_str()),
             Some(was) => nodes(&mut out, name, was, node),
         }
     }
@@ -157,11 +148,7 @@ pub fn diff(old: &Plan, new: &Plan) -> Vec<Change> {
 }
 
 fn push(out: &mut Vec<Change>, action: Action, subject: Subject, detail: impl Into<String>) {
-    out.push(Change {
-        action,
-        subject,
-        detail: detail.into(),
-    });
+    out.push(Change { action, subject, detail: detail.into() });
 }
 
 /// A link's two ends in a fixed order.
@@ -173,14 +160,8 @@ fn identity(link: &LinkPlan) -> [(&str, &str); 2] {
 
 /// `+new −old` of two lists.
 fn lists<T: PartialEq + fmt::Display>(what: &str, old: &[T], new: &[T]) -> Option<String> {
-    let added = new
-        .iter()
-        .filter(|n| !old.contains(n))
-        .map(|n| format!(" +{n}"));
-    let removed = old
-        .iter()
-        .filter(|o| !new.contains(o))
-        .map(|o| format!(" −{o}"));
+    let added = new.iter().filter(|n| !old.contains(n)).map(|n| format!(" +{n}"));
+    let removed = old.iter().filter(|o| !new.contains(o)).map(|o| format!(" −{o}"));
     let text: String = added.chain(removed).collect();
     if !text.is_empty() {
         Some(format!("{what}{text}"))
@@ -193,12 +174,7 @@ fn links(out: &mut Vec<Change>, old: &LinkPlan, new: &LinkPlan) {
     let turned = old.ends[0].end() != new.ends[0].end();
     let pairs = [0, 1].map(|i| (&old.ends[if turned { 1 - i } else { i }], &new.ends[i]));
     if pairs.iter().any(|(o, n)| o.ifindex != n.ifindex) {
-        push(
-            out,
-            Action::Replace,
-            Subject::Link(new.id.clone()),
-            "another interface index",
-        );
+        push(out, Action::Replace, Subject::Link(new.id.clone()), "another interface index");
         return;
     }
     if old.mtu != new.mtu {
@@ -230,27 +206,20 @@ fn end(old: &EndPlan, new: &EndPlan) -> Vec<String> {
     }
     if old.acl != new.acl {
         let none = AclPlan::default();
-        let (o, n) = (
-            old.acl.as_ref().unwrap_or(&none),
-            new.acl.as_ref().unwrap_or(&none),
-        );
+        let (o, n) = (old.acl.as_ref().unwrap_or(&none), new.acl.as_ref().unwrap_or(&none));
         let before = out.len();
         out.extend(lists("acl in:", &o.ingress, &n.ingress));
         out.extend(lists("acl out:", &o.egress, &n.egress));
         if out.len() == before {
-            out.push(format!(
-                "acl {}",
-                if n.stateful { "stateful" } else { "stateless" }
-            ));
+            out.push(format!("acl {}", if n.stateful { "stateful" } else { "stateless" }));
         }
     }
     out
 }
 
-fn impair(i: &netloom_api::link::Impair) -> String {
+pub(crate) fn impair(i: &netloom_api::link::Impair) -> String {
     let mut words = Vec::new();
-    let mut word =
-        |what: &str, value: Option<String>| words.extend(value.map(|v| format!("{what} {v}")));
+    let mut word = |what: &str, value: Option<String>| words.extend(value.map(|v| format!("{what} {v}")));
     word("delay", i.delay.map(|v| v.to_string()));
     word("jitter", i.jitter.map(|v| v.to_string()));
     word("loss", i.loss.map(|v| v.to_string()));
@@ -276,55 +245,24 @@ fn nodes(out: &mut Vec<Change>, name: &NodeName, old: &NodePlan, new: &NodePlan)
         return;
     }
     if old.env != new.env {
-        push(
-            out,
-            Action::Change,
-            Subject::Node(name.clone()),
-            maps("environment", &old.env, &new.env),
-        );
+        push(out, Action::Change, Subject::Node(name.clone()), maps("environment", &old.env, &new.env));
     }
     if old.ready != new.ready || old.wait_for != new.wait_for {
-        push(
-            out,
-            Action::Change,
-            Subject::Node(name.clone()),
-            "readiness",
-        );
+        push(out, Action::Change, Subject::Node(name.clone()), "readiness");
     }
     if let Some(detail) = lists("", &old.loopback, &new.loopback) {
-        push(
-            out,
-            Action::Change,
-            Subject::Loopback(name.clone()),
-            detail.trim(),
-        );
+        push(out, Action::Change, Subject::Loopback(name.clone()), detail.trim());
     }
     let routes = |n: &NodePlan| n.routes.iter().map(route).collect::<Vec<_>>();
     if let Some(detail) = lists("", &routes(old), &routes(new)) {
-        push(
-            out,
-            Action::Change,
-            Subject::Routes(name.clone()),
-            detail.trim(),
-        );
+        push(out, Action::Change, Subject::Routes(name.clone()), detail.trim());
     }
     if old.sysctls != new.sysctls {
         let detail = maps("", &old.sysctls, &new.sysctls);
-        push(
-            out,
-            Action::Change,
-            Subject::Sysctls(name.clone()),
-            detail.trim(),
-        );
+        push(out, Action::Change, Subject::Sysctls(name.clone()), detail.trim());
     }
     let touched = files(out, name, &old.files, &new.files);
-    processes(
-        out,
-        name,
-        (&old.processes, &new.processes),
-        &touched,
-        old.env != new.env,
-    );
+    processes(out, name, (&old.processes, &new.processes), &touched, old.env != new.env);
     if old.limits != new.limits {
         let (o, n) = (&old.limits, &new.limits);
         let mut words = Vec::new();
@@ -334,27 +272,10 @@ fn nodes(out: &mut Vec<Change>, name: &NodeName, old: &NodePlan, new: &NodePlan)
                 words.push(format!("{what} {} → {}", say(o), say(n)));
             }
         };
-        word(
-            "cpu",
-            o.cpu.map(|v| v.to_string()),
-            n.cpu.map(|v| v.to_string()),
-        );
-        word(
-            "memory",
-            o.memory.map(|v| v.to_string()),
-            n.memory.map(|v| v.to_string()),
-        );
-        word(
-            "pids",
-            o.pids.map(|v| v.to_string()),
-            n.pids.map(|v| v.to_string()),
-        );
-        push(
-            out,
-            Action::Change,
-            Subject::Limits(name.clone()),
-            words.join(", "),
-        );
+        word("cpu", o.cpu.map(|v| v.to_string()), n.cpu.map(|v| v.to_string()));
+        word("memory", o.memory.map(|v| v.to_string()), n.memory.map(|v| v.to_string()));
+        word("pids", o.pids.map(|v| v.to_string()), n.pids.map(|v| v.to_string()));
+        push(out, Action::Change, Subject::Limits(name.clone()), words.join(", "));
     }
     if old.on_up != new.on_up || old.on_down != new.on_down {
         let which = match (old.on_up != new.on_up, old.on_down != new.on_down) {
@@ -392,11 +313,7 @@ fn maps(what: &str, old: &BTreeMap<String, String>, new: &BTreeMap<String, Strin
             Some(_) => {}
         }
     }
-    words.extend(
-        old.keys()
-            .filter(|k| !new.contains_key(*k))
-            .map(|k| format!("−{k}")),
-    );
+    words.extend(old.keys().filter(|k| !new.contains_key(*k)).map(|k| format!("−{k}")));
     words.join(" ")
 }
 
@@ -410,12 +327,7 @@ fn files<'p>(
     let mut touched = Vec::new();
     let mut note = |action, path: &'p str, detail: String| {
         touched.push(path);
-        push(
-            out,
-            action,
-            Subject::File(name.clone(), path.to_string()),
-            detail,
-        );
+        push(out, action, Subject::File(name.clone(), path.to_string()), detail);
     };
     for path in old.keys().filter(|p| !new.contains_key(*p)) {
         note(Action::Remove, path, String::new());
@@ -446,10 +358,7 @@ fn file_detail(old: &FilePlan, new: &FilePlan) -> String {
                 })
                 .count()
         };
-        let (more, less) = (
-            count(&new.content, &old.content),
-            count(&old.content, &new.content),
-        );
+        let (more, less) = (count(&new.content, &old.content), count(&old.content, &new.content));
         words.push(format!("lines +{more} −{less}"));
     }
     if old.mode != new.mode {
@@ -457,11 +366,7 @@ fn file_detail(old: &FilePlan, new: &FilePlan) -> String {
     }
     if old.owner != new.owner {
         let say = |o: &str| {
-            if o.is_empty() {
-                "root".to_string()
-            } else {
-                o.to_string()
-            }
+            if o.is_empty() { "root".to_string() } else { o.to_string() }
         };
         words.push(format!("owner {} → {}", say(&old.owner), say(&new.owner)));
     }
@@ -472,10 +377,7 @@ fn file_detail(old: &FilePlan, new: &FilePlan) -> String {
 fn processes(
     out: &mut Vec<Change>,
     name: &NodeName,
-    (old, new): (
-        &IndexMap<String, ProcessPlan>,
-        &IndexMap<String, ProcessPlan>,
-    ),
+    (old, new): (&IndexMap<String, ProcessPlan>, &IndexMap<String, ProcessPlan>),
     touched: &[&str],
     environment: bool,
 ) {
@@ -490,26 +392,12 @@ fn processes(
         };
         let names = |path: &&&str| plan.argv.iter().any(|word| word.contains(**path));
         if was != plan {
-            let what = if was.argv == plan.argv {
-                "its surroundings changed"
-            } else {
-                "another command"
-            };
+            let what = if was.argv == plan.argv { "its surroundings changed" } else { "another command" };
             push(out, Action::Restart, subject(process), what);
         } else if let Some(path) = touched.iter().find(names) {
-            push(
-                out,
-                Action::Restart,
-                subject(process),
-                format!("{path} changed"),
-            );
+            push(out, Action::Restart, subject(process), format!("{path} changed"));
         } else if environment {
-            push(
-                out,
-                Action::Restart,
-                subject(process),
-                "environment changed",
-            );
+            push(out, Action::Restart, subject(process), "environment changed");
         }
     }
 }

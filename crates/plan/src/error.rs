@@ -25,24 +25,11 @@ pub enum PlanError {
         needed: String,
     },
     /// A segment's subnet has no address left.
-    #[error(
-        "the subnet {net} of {segment} has no address left for {end}; give the segment a larger one"
-    )]
-    SegmentFull {
-        segment: NodeName,
-        net: String,
-        end: String,
-    },
+    #[error("the subnet {net} of {segment} has no address left for {end}; give the segment a larger one")]
+    SegmentFull { segment: NodeName, net: String, end: String },
     /// A slice is larger than its pool.
-    #[error(
-        "{pool} {net} cannot be cut into slices of /{length}; choose a prefix length of at least {min}"
-    )]
-    SliceTooLarge {
-        pool: &'static str,
-        net: String,
-        length: u8,
-        min: u8,
-    },
+    #[error("{pool} {net} cannot be cut into slices of /{length}; choose a prefix length of at least {min}")]
+    SliceTooLarge { pool: &'static str, net: String, length: u8, min: u8 },
     /// `loopback: auto` without a pool.
     #[error(
         "{node}: `loopback: auto` needs a pool; add `addressing: {{loopbacks: {{pool: 10.255.0.0/24}}}}` to the lab"
@@ -55,12 +42,7 @@ pub enum PlanError {
     NoFrr { node: NodeName },
     /// A daemon that is not installed.
     #[error("{node} needs FRR's {daemon}, and {directory} has none; there are: {known}")]
-    NoDaemon {
-        node: NodeName,
-        daemon: String,
-        directory: String,
-        known: String,
-    },
+    NoDaemon { node: NodeName, daemon: String, directory: String, known: String },
     /// A line of `config` nobody understands.
     #[error("{node}: config line {line}: {text:?} {why}")]
     ConfigLine {

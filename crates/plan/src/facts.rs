@@ -28,10 +28,7 @@ pub struct FrrFacts {
 
 impl FrrFacts {
     /// FRR as Debian and Ubuntu package it: daemons in `/usr/lib/frr`, user `frr`, group `frrvty`.
-    pub fn debian<S: Into<String>>(
-        version: (u16, u16),
-        daemons: impl IntoIterator<Item = S>,
-    ) -> FrrFacts {
+    pub fn debian<S: Into<String>>(version: (u16, u16), daemons: impl IntoIterator<Item = S>) -> FrrFacts {
         FrrFacts {
             version,
             directory: "/usr/lib/frr".into(),
@@ -46,13 +43,7 @@ impl FrrFacts {
 impl Facts {
     /// A host that has everything: for looking at a lab (`validate`, `graph`) where it will not run, and for tests.
     pub fn complete() -> Facts {
-        let daemons = crate::routing::DAEMONS
-            .iter()
-            .map(|d| d.name)
-            .filter(|name| *name != "mgmtd");
-        Facts {
-            frr: Some(FrrFacts::debian((8, 4), daemons)),
-            rootless: false,
-        }
+        let daemons = crate::routing::DAEMONS.iter().map(|d| d.name).filter(|name| *name != "mgmtd");
+        Facts { frr: Some(FrrFacts::debian((8, 4), daemons)), rootless: false }
     }
 }

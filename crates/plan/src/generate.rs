@@ -19,34 +19,10 @@ pub struct Shape {
 
 /// Every shape, in the order help lists them.
 pub const SHAPES: &[Shape] = &[
-    Shape {
-        name: "line",
-        size: "N",
-        about: "N nodes one after the other",
-        example: "4",
-        draw: line,
-    },
-    Shape {
-        name: "ring",
-        size: "N",
-        about: "N nodes in a circle",
-        example: "5",
-        draw: ring,
-    },
-    Shape {
-        name: "star",
-        size: "N",
-        about: "one node in the middle and N around it",
-        example: "4",
-        draw: star,
-    },
-    Shape {
-        name: "full-mesh",
-        size: "N",
-        about: "N nodes, each linked with each",
-        example: "4",
-        draw: full_mesh,
-    },
+    Shape { name: "line", size: "N", about: "N nodes one after the other", example: "4", draw: line },
+    Shape { name: "ring", size: "N", about: "N nodes in a circle", example: "5", draw: ring },
+    Shape { name: "star", size: "N", about: "one node in the middle and N around it", example: "4", draw: star },
+    Shape { name: "full-mesh", size: "N", about: "N nodes, each linked with each", example: "4", draw: full_mesh },
     Shape {
         name: "grid",
         size: "COLUMNSxROWS",
@@ -102,9 +78,7 @@ impl std::str::FromStr for Routing {
             "none" => Ok(Routing::None),
             "bgp" => Ok(Routing::Bgp),
             "ospf" => Ok(Routing::Ospf),
-            _ => Err(GenerateError::Option(format!(
-                "routing {s:?} is none of bgp, ospf, none"
-            ))),
+            _ => Err(GenerateError::Option(format!("routing {s:?} is none of bgp, ospf, none"))),
         }
     }
 }
@@ -130,13 +104,7 @@ pub enum GenerateError {
     #[error("{0:?} is no shape; there are {list}", list = SHAPES.iter().map(|s| s.name).collect::<Vec<_>>().join(", "))]
     Shape(String),
     #[error("{shape} takes a size of the form {form}, such as {example}; {size:?} is none: {why}")]
-    Size {
-        shape: &'static str,
-        form: &'static str,
-        example: &'static str,
-        size: String,
-        why: String,
-    },
+    Size { shape: &'static str, form: &'static str, example: &'static str, size: String, why: String },
     #[error("{0}")]
     Option(String),
 }
@@ -146,10 +114,7 @@ pub enum GenerateError {
 /// # Errors
 /// An unknown shape, a size it does not have, or options that exclude each other.
 pub fn generate(shape: &str, size: &str, options: &Options) -> Result<String, GenerateError> {
-    let shape = SHAPES
-        .iter()
-        .find(|s| s.name == shape)
-        .ok_or_else(|| GenerateError::Shape(shape.into()))?;
+    let shape = SHAPES.iter().find(|s| s.name == shape).ok_or_else(|| GenerateError::Shape(shape.into()))?;
     let fabric = matches!(shape.name, "clos" | "fat-tree");
     let (kind, routing) = match (options.kind, options.routing) {
         (None, None) if fabric => (NodeKind::Frr, Routing::Bgp),
@@ -158,9 +123,7 @@ pub fn generate(shape: &str, size: &str, options: &Options) -> Result<String, Ge
         (Some(NodeKind::Frr), r) => (NodeKind::Frr, r.unwrap_or(Routing::Bgp)),
         (Some(NodeKind::Linux), None | Some(Routing::None)) => (NodeKind::Linux, Routing::None),
         (Some(NodeKind::Linux), Some(_)) => {
-            return Err(GenerateError::Option(
-                "a routing protocol needs nodes of kind frr".into(),
-            ));
+            return Err(GenerateError::Option("a routing protocol needs nodes of kind frr".into()));
         }
         (Some(other), _) => {
             return Err(GenerateError::Option(format!(
@@ -169,20 +132,11 @@ pub fn generate(shape: &str, size: &str, options: &Options) -> Result<String, Ge
             )));
         }
     };
-    let mut draft = Draft {
-        kind,
-        routing,
-        nodes: Vec::new(),
-        links: Vec::new(),
-    };
+    let mut draft = Draft { kind, routing, nodes: Vec::new(), links: Vec::new() };
     let size = Size { shape, text: size };
     (shape.draw)(&mut draft, &size, options)?;
     let name = options.name.clone().unwrap_or_else(|| {
-        let tail: String = size
-            .text
-            .chars()
-            .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
-            .collect();
+        let tail: String = size.text.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
         format!("{}-{}", shape.name, tail)
     });
     Ok(draft.yaml(shape, size.text, &name))
@@ -218,18 +172,13 @@ impl Size<'_> {
     }
 
     fn two(&self, least: usize) -> Result<(usize, usize), GenerateError> {
-        let (a, b) = self
-            .text
-            .split_once(['x', 'X'])
-            .ok_or_else(|| self.wrong("it has no 'x'"))?;
+        let (a, b) = self.text.split_once(['x', 'X']).ok_or_else(|| self.wrong("it has no 'x'"))?;
         Ok((self.number(a, least)?, self.number(b, least)?))
     }
 
     fn fits(&self, nodes: usize) -> Result<(), GenerateError> {
         if nodes > MAX_NODES {
-            Err(self.wrong(format!(
-                "that is {nodes} nodes, and {MAX_NODES} is the most"
-            )))
+            Err(self.wrong(format!("that is {nodes} nodes, and {MAX_NODES} is the most")))
         } else {
             Ok(())
         }
@@ -257,23 +206,14 @@ struct Draft {
 fn private_as(n: usize) -> u32 {
     #[expect(clippy::cast_possible_truncation, reason = "at most MAX_NODES")]
     let n = n as u32;
-    if n < 500 {
-        65001 + n
-    } else {
-        4_200_000_001 + n
-    }
+    if n < 500 { 65001 + n } else { 4_200_000_001 + n }
 }
 
 impl Draft {
     /// A node that forwards, with an AS of its own unless told which.
     fn node(&mut self, name: String, role: &'static str, asn: Option<u32>) -> usize {
         let asn = asn.unwrap_or_else(|| private_as(self.nodes.len()));
-        self.nodes.push(DraftNode {
-            name,
-            role,
-            asn: Some(asn),
-            interfaces: 0,
-        });
+        self.nodes.push(DraftNode { name, role, asn: Some(asn), interfaces: 0 });
         self.nodes.len() - 1
     }
 
@@ -295,24 +235,14 @@ impl Draft {
     }
 
     /// `n` hosts at each of these nodes.
-    fn hosts(
-        &mut self,
-        size: &Size<'_>,
-        at: impl IntoIterator<Item = usize>,
-        n: usize,
-    ) -> Result<(), GenerateError> {
+    fn hosts(&mut self, size: &Size<'_>, at: impl IntoIterator<Item = usize>, n: usize) -> Result<(), GenerateError> {
         let at: Vec<usize> = at.into_iter().collect();
         size.fits(self.nodes.len() + at.len().saturating_mul(n))?;
         let mut number = 0;
         for edge in at {
             for _ in 0..n {
                 number += 1;
-                self.nodes.push(DraftNode {
-                    name: format!("h{number}"),
-                    role: "host",
-                    asn: None,
-                    interfaces: 0,
-                });
+                self.nodes.push(DraftNode { name: format!("h{number}"), role: "host", asn: None, interfaces: 0 });
                 self.link(self.nodes.len() - 1, edge);
             }
         }
@@ -329,18 +259,10 @@ impl Draft {
         }
         let hosts = self.nodes.iter().filter(|n| n.role == "host").count();
         let mut o = String::new();
-        let _ = writeln!(
-            o,
-            "# {}: {}. Made by `netloom generate {} {size}`.",
-            shape.name, shape.about, shape.name
-        );
+        let _ = writeln!(o, "# {}: {}. Made by `netloom generate {} {size}`.", shape.name, shape.about, shape.name);
         o.push_str("apiVersion: netloom.dev/v1alpha1\nkind: Lab\nmetadata:\n");
         let _ = writeln!(o, "  name: {name}\nspec:\n  addressing:");
-        let links = if self.links.len() > 30_000 {
-            "10.0.0.0/9"
-        } else {
-            "10.0.0.0/16"
-        };
+        let links = if self.links.len() > 30_000 { "10.0.0.0/9" } else { "10.0.0.0/16" };
         let _ = writeln!(o, "    links: {{pool: {links}}}");
         if frr {
             o.push_str("    loopbacks: {pool: 10.255.0.0/16}\n");
@@ -350,15 +272,8 @@ impl Draft {
             for role in &roles {
                 let router = frr && *role != "host";
                 let kind = if router { "frr" } else { "linux" };
-                let ospf = if router && self.routing == Routing::Ospf {
-                    ", ospf: {area: 0}"
-                } else {
-                    ""
-                };
-                let _ = writeln!(
-                    o,
-                    "    {role}: {{kind: {kind}, labels: {{role: {role}}}{ospf}}}"
-                );
+                let ospf = if router && self.routing == Routing::Ospf { ", ospf: {area: 0}" } else { "" };
+                let _ = writeln!(o, "    {role}: {{kind: {kind}, labels: {{role: {role}}}{ospf}}}");
             }
         }
         o.push_str("  nodes:\n");
@@ -372,17 +287,9 @@ impl Draft {
             }
             let _ = writeln!(o, "    {}: {{{}}}", node.name, words.join(", "));
         }
-        o.push_str(if self.links.is_empty() {
-            "  links: []\n"
-        } else {
-            "  links:\n"
-        });
+        o.push_str(if self.links.is_empty() { "  links: []\n" } else { "  links:\n" });
         for [(a, i), (b, j)] in &self.links {
-            let _ = writeln!(
-                o,
-                "    - [\"{}:eth{i}\", \"{}:eth{j}\"]",
-                self.nodes[*a].name, self.nodes[*b].name
-            );
+            let _ = writeln!(o, "    - [\"{}:eth{i}\", \"{}:eth{j}\"]", self.nodes[*a].name, self.nodes[*b].name);
         }
         self.tests(&mut o, hosts);
         o
@@ -398,11 +305,7 @@ impl Draft {
         }
         o.push_str("    - name: routing has converged\n      within: 120s\n      expect:\n");
         // Spines of one AS refuse each other's loopbacks (RFC 4271 §9.1.2: a loop), so only the edge has them all.
-        let edge = match self
-            .nodes
-            .iter()
-            .find(|n| matches!(n.role, "leaf" | "edge"))
-        {
+        let edge = match self.nodes.iter().find(|n| matches!(n.role, "leaf" | "edge")) {
             Some(n) if self.routing == Routing::Bgp => format!("\"@{}\"", n.role),
             _ => "kind=frr".to_string(),
         };
@@ -452,10 +355,7 @@ fn star(d: &mut Draft, size: &Size<'_>, options: &Options) -> Result<(), Generat
 fn full_mesh(d: &mut Draft, size: &Size<'_>, options: &Options) -> Result<(), GenerateError> {
     let n = size.one(2)?;
     if n > 200 {
-        return Err(size.wrong(format!(
-            "that is {} links; 200 nodes is the most",
-            n * (n - 1) / 2
-        )));
+        return Err(size.wrong(format!("that is {} links; 200 nodes is the most", n * (n - 1) / 2)));
     }
     d.numbered(n);
     for i in 0..n {
@@ -524,11 +424,7 @@ fn clos(d: &mut Draft, size: &Size<'_>, options: &Options) -> Result<(), Generat
     for leaf in 0..leaves {
         (0..spines).for_each(|spine| d.link(spines + leaf, spine));
     }
-    d.hosts(
-        size,
-        spines..spines + leaves,
-        options.hosts.unwrap_or(1) as usize,
-    )
+    d.hosts(size, spines..spines + leaves, options.hosts.unwrap_or(1) as usize)
 }
 
 fn fat_tree(d: &mut Draft, size: &Size<'_>, options: &Options) -> Result<(), GenerateError> {
@@ -545,11 +441,7 @@ fn fat_tree(d: &mut Draft, size: &Size<'_>, options: &Options) -> Result<(), Gen
     for pod in 0..k {
         let first = d.nodes.len();
         for i in 1..=half {
-            d.node(
-                format!("agg{}-{i}", pod + 1),
-                "aggregation",
-                Some(private_as(pod)),
-            );
+            d.node(format!("agg{}-{i}", pod + 1), "aggregation", Some(private_as(pod)));
         }
         for i in 1..=half {
             let asn = private_as(k + pod * half + i - 1);

@@ -10,6 +10,7 @@ pub mod diff;
 pub mod error;
 pub mod facts;
 pub mod generate;
+pub mod graph;
 mod management;
 mod names;
 mod nodes;

@@ -27,15 +27,10 @@ pub(crate) fn plan(
         .spec
         .nodes
         .iter()
-        .filter(|(_, n)| {
-            matches!(n.kind, NodeKind::Linux | NodeKind::Frr) && n.management != Some(false)
-        })
+        .filter(|(_, n)| matches!(n.kind, NodeKind::Linux | NodeKind::Frr) && n.management != Some(false))
         .map(|(name, _)| name)
         .collect();
-    let pools = [
-        (Family::V4, Some(IpNet::V4(m.pool))),
-        (Family::V6, m.pool6.map(IpNet::V6)),
-    ];
+    let pools = [(Family::V4, Some(IpNet::V4(m.pool))), (Family::V6, m.pool6.map(IpNet::V6))];
     let mut gateways = [None, None];
     for (i, (family, net)) in pools.into_iter().enumerate() {
         let Some(net) = net else { continue };
@@ -52,10 +47,7 @@ pub(crate) fn plan(
         }
         let mut got: BTreeMap<&NodeName, IpNet> = BTreeMap::new();
         for name in &members {
-            let held = previous
-                .management
-                .get(*name)
-                .and_then(|a| family.address(a));
+            let held = previous.management.get(*name).and_then(|a| family.address(a));
             if let Some(held) = held.filter(|h| space.keep(h.addr().into(), full)) {
                 got.insert(name, held);
             }
@@ -66,11 +58,7 @@ pub(crate) fn plan(
             }
             let Some(net_one) = space.take(full) else {
                 errors.push(PlanError::PoolExhausted {
-                    pool: if family == Family::V4 {
-                        "management.pool"
-                    } else {
-                        "management.pool6"
-                    },
+                    pool: if family == Family::V4 { "management.pool" } else { "management.pool6" },
                     net: net.to_string(),
                     length: full,
                     capacity: space.capacity(full),
@@ -83,10 +71,7 @@ pub(crate) fn plan(
         }
         for (name, address) in got {
             let address = host(net, number(address.addr()));
-            family.set_address(
-                allocation.management.entry(name.clone()).or_default(),
-                address,
-            );
+            family.set_address(allocation.management.entry(name.clone()).or_default(), address);
         }
     }
     let publish = m.publish.iter().filter_map(|p| {
@@ -95,10 +80,7 @@ pub(crate) fn plan(
             errors.push(PlanError::Value {
                 node: p.node.clone(),
                 what: "management.publish".into(),
-                why: format!(
-                    "port {} cannot lead to a node that takes no part in the management network",
-                    p.port
-                ),
+                why: format!("port {} cannot lead to a node that takes no part in the management network", p.port),
             });
         }
         Some(PublishPlan {
@@ -143,17 +125,11 @@ pub(crate) fn hosts_file(view: &View<'_>, allocation: &Allocation) -> String {
         let management = allocation.management.get(name).unwrap_or(&none);
         for family in Family::BOTH {
             let on_links = || {
-                let mut all = view
-                    .ends(name)
-                    .into_iter()
-                    .flat_map(|e| view.addresses(e))
-                    .copied();
+                let mut all = view.ends(name).into_iter().flat_map(|e| view.addresses(e)).copied();
                 all.find(|a| Family::of(a) == family).map(|a| a.addr())
             };
-            let address = view
-                .loopback(name, family)
-                .or_else(on_links)
-                .or_else(|| family.address(management).map(|a| a.addr()));
+            let address =
+                view.loopback(name, family).or_else(on_links).or_else(|| family.address(management).map(|a| a.addr()));
             if let Some(address) = address {
                 let _ = writeln!(out, "{address} {name}");
             }

@@ -22,12 +22,6 @@ pub(crate) fn hash(words: &[&str]) -> u64 {
 /// (`instance`): there two instances meet on one wire and must differ.
 pub(crate) fn mac(lab: &LabName, instance: Option<&LabName>, end: &EndRef) -> Mac {
     let instance = instance.map_or("", LabName::as_str);
-    let h = hash(&[
-        lab.as_str(),
-        instance,
-        end.node.as_str(),
-        end.interface.as_str(),
-    ])
-    .to_be_bytes();
+    let h = hash(&[lab.as_str(), instance, end.node.as_str(), end.interface.as_str()]).to_be_bytes();
     Mac([0x02, h[0], h[1], h[2], h[3], h[4]])
 }

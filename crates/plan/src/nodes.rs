@@ -39,23 +39,13 @@ pub(crate) fn plan(
     if node.kind == NodeKind::Frr {
         let graph = frr::generated(view, systems, name, node, errors);
         let mut text = |what: &str, text: Option<&String>| match text {
-            Some(t) if node.config.as_ref().is_some_and(|c| c.template) => {
-                renderer.render(name, what, t, errors)
-            }
+            Some(t) if node.config.as_ref().is_some_and(|c| c.template) => renderer.render(name, what, t, errors),
             other => other.cloned(),
         };
         let config = node.config.as_ref();
         let append = text("config.append", config.and_then(|c| c.append.as_ref()));
         let replace = text("config.replace", config.and_then(|c| c.replace.as_ref()));
-        let router = frr::router(
-            name,
-            node,
-            facts,
-            &graph,
-            append.as_deref(),
-            replace.as_deref(),
-            errors,
-        );
+        let router = frr::router(name, node, facts, &graph, append.as_deref(), replace.as_deref(), errors);
         for (path, file) in router.files {
             // A file written by hand replaces what would be generated.
             files.entry(path).or_insert(file);
@@ -95,11 +85,8 @@ pub(crate) fn plan(
         frr: daemons,
         within: ready.within.map_or(READY_WITHIN, |s| s.0),
     };
-    let populated = !files.is_empty()
-        || !processes.is_empty()
-        || !on_up.is_empty()
-        || !on_down.is_empty()
-        || ready.exec.is_some();
+    let populated =
+        !files.is_empty() || !processes.is_empty() || !on_up.is_empty() || !on_down.is_empty() || ready.exec.is_some();
     NodePlan {
         kind: node.kind,
         hostname: name.to_string(),
@@ -114,11 +101,7 @@ pub(crate) fn plan(
         env: node.env.clone(),
         ready,
         wait_for: node.wait_for.clone(),
-        limits: Limits {
-            cpu: node.cpu,
-            memory: node.memory.map(|b| b.0),
-            pids: node.pids,
-        },
+        limits: Limits { cpu: node.cpu, memory: node.memory.map(|b| b.0), pids: node.pids },
         host: node.host.clone(),
         populated,
     }
@@ -155,25 +138,13 @@ const ROUTER: &[(&str, &str)] = &[
 ];
 
 /// For a host with IPv6 addresses: usable at once, and still there after the link was down.
-const HOST6: &[(&str, &str)] = &[
-    ("net.ipv6.conf.all.keep_addr_on_down", "1"),
-    ("net.ipv6.conf.default.accept_dad", "0"),
-];
+const HOST6: &[(&str, &str)] =
+    &[("net.ipv6.conf.all.keep_addr_on_down", "1"), ("net.ipv6.conf.default.accept_dad", "0")];
 
 /// All settings, and which of them a kernel may lack: those nobody wrote.
-fn sysctls(
-    view: &View<'_>,
-    name: &NodeName,
-    node: &Node,
-) -> (BTreeMap<String, String>, BTreeSet<String>) {
-    let has_v6 = || {
-        Family::V6.has(view.loopbacks(name))
-            || view
-                .t
-                .ends(name)
-                .iter()
-                .any(|&e| Family::V6.has(view.addresses(e)))
-    };
+fn sysctls(view: &View<'_>, name: &NodeName, node: &Node) -> (BTreeMap<String, String>, BTreeSet<String>) {
+    let has_v6 =
+        || Family::V6.has(view.loopbacks(name)) || view.t.ends(name).iter().any(|&e| Family::V6.has(view.addresses(e)));
     let ours: &[(&str, &str)] = match node.kind {
         NodeKind::Frr => ROUTER,
         NodeKind::Linux if forwards(node) => ROUTER,
@@ -183,12 +154,8 @@ fn sysctls(
     let mut all = node.sysctls.clone();
     let mut optional = BTreeSet::new();
     // A host told to forward one family is not made to forward the other.
-    let forwarding =
-        |key: &str| key == "net.ipv4.ip_forward" || key == "net.ipv6.conf.all.forwarding";
-    for (key, value) in ours
-        .iter()
-        .filter(|(k, _)| node.kind == NodeKind::Frr || !forwarding(k))
-    {
+    let forwarding = |key: &str| key == "net.ipv4.ip_forward" || key == "net.ipv6.conf.all.forwarding";
+    for (key, value) in ours.iter().filter(|(k, _)| node.kind == NodeKind::Frr || !forwarding(k)) {
         if !all.contains_key(*key) {
             all.insert((*key).into(), (*value).into());
             optional.insert((*key).into());
@@ -205,39 +172,22 @@ fn files(
 ) -> BTreeMap<String, FilePlan> {
     let mut out = BTreeMap::new();
     for (path, spec) in &node.files {
-        let content = if spec.template {
-            renderer.render(name, path, &spec.content, errors)
-        } else {
-            Some(spec.content.clone())
-        };
-        let mode = match spec
-            .mode
-            .as_deref()
-            .map(|m| u32::from_str_radix(m.trim_start_matches("0o"), 8))
-        {
+        let content =
+            if spec.template { renderer.render(name, path, &spec.content, errors) } else { Some(spec.content.clone()) };
+        let mode = match spec.mode.as_deref().map(|m| u32::from_str_radix(m.trim_start_matches("0o"), 8)) {
             None => 0o644,
             Some(Ok(mode)) if mode <= 0o7777 => mode,
             Some(_) => {
                 errors.push(PlanError::Value {
                     node: name.clone(),
                     what: format!("files.{path}.mode"),
-                    why: format!(
-                        "{:?} is no octal number such as \"0644\"",
-                        spec.mode.as_deref().unwrap_or_default()
-                    ),
+                    why: format!("{:?} is no octal number such as \"0644\"", spec.mode.as_deref().unwrap_or_default()),
                 });
                 continue;
             }
         };
         if let Some(content) = content {
-            out.insert(
-                path.clone(),
-                FilePlan {
-                    content,
-                    mode,
-                    owner: spec.owner.clone().unwrap_or_default(),
-                },
-            );
+            out.insert(path.clone(), FilePlan { content, mode, owner: spec.owner.clone().unwrap_or_default() });
         }
     }
     out
@@ -270,25 +220,15 @@ fn linux_routes(view: &View<'_>, name: &NodeName, node: &Node) -> Vec<RoutePlan>
         .map(|r| {
             let to = match r.to {
                 Destination::Net(net) => net.trunc(),
-                Destination::Default(_) if r.via.is_some_and(|v| v.is_ipv6()) => {
-                    default_net(Family::V6)
-                }
+                Destination::Default(_) if r.via.is_some_and(|v| v.is_ipv6()) => default_net(Family::V6),
                 Destination::Default(_) => default_net(Family::V4),
             };
-            RoutePlan {
-                to,
-                via: r.via,
-                dev: r.dev.clone(),
-                metric: r.metric,
-                blackhole: r.blackhole,
-            }
+            RoutePlan { to, via: r.via, dev: r.dev.clone(), metric: r.metric, blackhole: r.blackhole }
         })
         .collect();
     if node.kind == NodeKind::Linux && !forwards(node) {
         for family in Family::BOTH {
-            let declared = out
-                .iter()
-                .any(|r| r.to.prefix_len() == 0 && Family::of(&r.to) == family);
+            let declared = out.iter().any(|r| r.to.prefix_len() == 0 && Family::of(&r.to) == family);
             if !declared && let Some(via) = gateway(view, name, family) {
                 out.push(RoutePlan {
                     to: default_net(family),
@@ -307,11 +247,7 @@ fn linux_routes(view: &View<'_>, name: &NodeName, node: &Node) -> Vec<RoutePlan>
 fn gateway(view: &View<'_>, name: &NodeName, family: Family) -> Option<IpAddr> {
     let mut found = None;
     for end in view.ends(name) {
-        let mut routers = view
-            .t
-            .neighbours(end)
-            .filter(|&n| forwards(view.t.at(n).1))
-            .peekable();
+        let mut routers = view.t.neighbours(end).filter(|&n| forwards(view.t.at(n).1)).peekable();
         if routers.peek().is_none() {
             continue;
         }
@@ -319,11 +255,7 @@ fn gateway(view: &View<'_>, name: &NodeName, family: Family) -> Option<IpAddr> {
             return None;
         }
         let pooled = view.a.pooled.contains(&(end, family));
-        found = Some(
-            routers
-                .find_map(|r| view.reachable(end, r, family))
-                .filter(|_| pooled),
-        );
+        found = Some(routers.find_map(|r| view.reachable(end, r, family)).filter(|_| pooled));
     }
     found.flatten()
 }

@@ -16,10 +16,7 @@ pub(crate) fn number(ip: IpAddr) -> u128 {
 /// The address of a number, in the family of `like`.
 pub(crate) fn address(n: u128, like: IpAddr) -> IpAddr {
     match like {
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "IPv4 numbers stay below 2^32"
-        )]
+        #[expect(clippy::cast_possible_truncation, reason = "IPv4 numbers stay below 2^32")]
         IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::from_bits(n as u32)),
         IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::from_bits(n)),
     }
@@ -48,14 +45,7 @@ impl Space {
     pub(crate) fn new(net: impl Into<IpNet>) -> Space {
         let net = net.into().trunc();
         let (first, last) = range(net);
-        Space {
-            net,
-            first,
-            last,
-            taken: BTreeMap::new(),
-            cursor: BTreeMap::new(),
-            count: 0,
-        }
+        Space { net, first, last, taken: BTreeMap::new(), cursor: BTreeMap::new(), count: 0 }
     }
 
     pub(crate) fn net(&self) -> IpNet {
@@ -145,9 +135,7 @@ impl Space {
     /// How many slices of this length the whole pool holds, as text (2^64 has twenty digits).
     pub(crate) fn capacity(&self, length: u8) -> String {
         let shift = u32::from(length.saturating_sub(self.net.prefix_len()));
-        1u128
-            .checked_shl(shift)
-            .map_or_else(|| format!("2^{shift}"), |n| n.to_string())
+        1u128.checked_shl(shift).map_or_else(|| format!("2^{shift}"), |n| n.to_string())
     }
 }
 
@@ -223,17 +211,8 @@ mod tests {
 
     #[test]
     fn ends_of_a_slice() {
-        assert_eq!(
-            point_to_point(net("10.0.0.2/31")),
-            [net("10.0.0.2/31"), net("10.0.0.3/31")]
-        );
-        assert_eq!(
-            point_to_point(net("10.0.0.4/30")),
-            [net("10.0.0.5/30"), net("10.0.0.6/30")]
-        );
-        assert_eq!(
-            point_to_point(net("fd00::/127")),
-            [net("fd00::/127"), net("fd00::1/127")]
-        );
+        assert_eq!(point_to_point(net("10.0.0.2/31")), [net("10.0.0.2/31"), net("10.0.0.3/31")]);
+        assert_eq!(point_to_point(net("10.0.0.4/30")), [net("10.0.0.5/30"), net("10.0.0.6/30")]);
+        assert_eq!(point_to_point(net("fd00::/127")), [net("fd00::/127"), net("fd00::1/127")]);
     }
 }

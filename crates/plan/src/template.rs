@@ -55,20 +55,11 @@ impl<'a> Renderer<'a> {
         env.set_undefined_behavior(UndefinedBehavior::Strict);
         let mut syntax = SyntaxConfig::builder();
         // A line that holds only a tag leaves nothing behind, and a file keeps its last newline.
-        syntax
-            .keep_trailing_newline(true)
-            .trim_blocks(true)
-            .lstrip_blocks(true);
+        syntax.keep_trailing_newline(true).trim_blocks(true).lstrip_blocks(true);
         if let Ok(syntax) = syntax.build() {
             env.set_syntax(syntax);
         }
-        Renderer {
-            view,
-            links,
-            lab: lab.to_string(),
-            nodes: None,
-            env,
-        }
+        Renderer { view, links, lab: lab.to_string(), nodes: None, env }
     }
 
     /// The text with its expressions replaced, or an error with the line, which is also noted in `errors`.
@@ -85,23 +76,12 @@ impl<'a> Renderer<'a> {
         let nodes = self.nodes.as_ref()?;
         let mut context: BTreeMap<&str, Value> = BTreeMap::new();
         let own = nodes.get_attr(node.as_str()).unwrap_or_default();
-        for key in [
-            "name",
-            "kind",
-            "labels",
-            "groups",
-            "loopback",
-            "interfaces",
-            "as",
-        ] {
+        for key in ["name", "kind", "labels", "groups", "loopback", "interfaces", "as"] {
             context.insert(key, own.get_attr(key).unwrap_or_default());
         }
         context.insert("lab", Value::from(self.lab.clone()));
         context.insert("nodes", nodes.clone());
-        match self
-            .env
-            .render_named_str(what, text, Value::from_pairs(context))
-        {
+        match self.env.render_named_str(what, text, Value::from_pairs(context)) {
             Ok(text) => Some(text),
             Err(e) => {
                 let message = match e.detail() {

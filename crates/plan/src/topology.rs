@@ -36,30 +36,16 @@ static NO_NODE: std::sync::LazyLock<Node> = std::sync::LazyLock::new(Node::defau
 
 impl<'a> Topology<'a> {
     pub(crate) fn new(lab: &'a Lab) -> Topology<'a> {
-        let mut t = Topology {
-            lab,
-            segments: Vec::new(),
-            segment_of: Vec::new(),
-            ends_of: HashMap::new(),
-        };
+        let mut t = Topology { lab, segments: Vec::new(), segment_of: Vec::new(), ends_of: HashMap::new() };
         // Joined lans are one segment: each points at the first of its set.
         let mut first: BTreeMap<&NodeName, &NodeName> = BTreeMap::new();
-        let order: HashMap<&NodeName, usize> = lab
-            .spec
-            .nodes
-            .keys()
-            .enumerate()
-            .map(|(i, n)| (n, i))
-            .collect();
+        let order: HashMap<&NodeName, usize> = lab.spec.nodes.keys().enumerate().map(|(i, n)| (n, i)).collect();
         for (name, node) in &lab.spec.nodes {
             if node.kind == NodeKind::Lan {
                 first.insert(name, name);
             }
         }
-        fn root<'n>(
-            first: &BTreeMap<&'n NodeName, &'n NodeName>,
-            mut n: &'n NodeName,
-        ) -> &'n NodeName {
+        fn root<'n>(first: &BTreeMap<&'n NodeName, &'n NodeName>, mut n: &'n NodeName) -> &'n NodeName {
             while let Some(&up) = first.get(n) {
                 if up == n {
                     break;
@@ -72,11 +58,7 @@ impl<'a> Topology<'a> {
             let [a, b] = &link.endpoints;
             if first.contains_key(&a.node) && first.contains_key(&b.node) {
                 let (ra, rb) = (root(&first, &a.node), root(&first, &b.node));
-                let (low, high) = if order[ra] <= order[rb] {
-                    (ra, rb)
-                } else {
-                    (rb, ra)
-                };
+                let (low, high) = if order[ra] <= order[rb] { (ra, rb) } else { (rb, ra) };
                 first.insert(high, low);
             }
         }
@@ -139,11 +121,7 @@ impl<'a> Topology<'a> {
     /// The other nodes' ends on the same segment.
     pub(crate) fn neighbours(&self, end: End) -> impl Iterator<Item = End> + '_ {
         let own = &self.endpoint(end).node;
-        self.segment(end.0)
-            .ends
-            .iter()
-            .copied()
-            .filter(move |&e| &self.endpoint(e).node != own)
+        self.segment(end.0).ends.iter().copied().filter(move |&e| &self.endpoint(e).node != own)
     }
 }
 
@@ -152,7 +130,5 @@ pub(crate) fn forwards(node: &Node) -> bool {
     let on = |key: &str| node.sysctls.get(key).is_some_and(|v| v.trim() != "0");
     node.kind == NodeKind::Frr
         || (node.kind == NodeKind::Linux
-            && (on("net.ipv4.ip_forward")
-                || on("net.ipv4.conf.all.forwarding")
-                || on("net.ipv6.conf.all.forwarding")))
+            && (on("net.ipv4.ip_forward") || on("net.ipv4.conf.all.forwarding") || on("net.ipv6.conf.all.forwarding")))
 }

@@ -17,8 +17,7 @@ pub(crate) struct View<'a> {
 
 /// A node that speaks a routing protocol, as far as the file says.
 pub(crate) fn speaks(node: &Node) -> bool {
-    node.kind == NodeKind::Frr
-        && (node.bgp.is_some() || node.ospf.is_some() || node.config.is_some())
+    node.kind == NodeKind::Frr && (node.bgp.is_some() || node.ospf.is_some() || node.config.is_some())
 }
 
 impl<'a> View<'a> {
@@ -34,22 +33,13 @@ impl<'a> View<'a> {
     /// made from "the first interface" stays what it was.
     pub(crate) fn ends(&self, node: &NodeName) -> Vec<End> {
         let mut ends = self.t.ends(node).to_vec();
-        ends.sort_by_cached_key(|&e| {
-            self.a
-                .allocation
-                .ifindexes
-                .get(&self.t.endpoint(e).end())
-                .copied()
-        });
+        ends.sort_by_cached_key(|&e| self.a.allocation.ifindexes.get(&self.t.endpoint(e).end()).copied());
         ends
     }
 
     /// The node's first loopback address of a family.
     pub(crate) fn loopback(&self, node: &NodeName, family: Family) -> Option<IpAddr> {
-        self.loopbacks(node)
-            .iter()
-            .find(|n| Family::of(n) == family)
-            .map(IpNet::addr)
+        self.loopbacks(node).iter().find(|n| Family::of(n) == family).map(IpNet::addr)
     }
 
     /// The first address of `to` that lies in a prefix `from` is on.
@@ -58,10 +48,7 @@ impl<'a> View<'a> {
         self.addresses(to)
             .iter()
             .filter(|n| Family::of(n) == family)
-            .find(|n| {
-                own.iter()
-                    .any(|o| o.contains(&n.addr()) && o.addr() != n.addr())
-            })
+            .find(|n| own.iter().any(|o| o.contains(&n.addr()) && o.addr() != n.addr()))
             .map(IpNet::addr)
     }
 

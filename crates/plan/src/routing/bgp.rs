@@ -59,11 +59,7 @@ pub(crate) fn config(
     let mut o = String::new();
     for n in neighbours.iter().filter(|n| n.interface) {
         // The peer's link-local address is learnt from its router advertisements.
-        let _ = writeln!(
-            o,
-            "interface {}\n no ipv6 nd suppress-ra\n ipv6 nd ra-interval 1\nexit\n!",
-            n.key
-        );
+        let _ = writeln!(o, "interface {}\n no ipv6 nd suppress-ra\n ipv6 nd ra-interval 1\nexit\n!", n.key);
     }
     for net in &bgp.networks {
         // `network` announces what is in the table; the farthest distance lets any real route win.
@@ -72,9 +68,7 @@ pub(crate) fn config(
     }
     let _ = writeln!(o, "router bgp {}", bgp.asn);
     let _ = writeln!(o, " bgp router-id {id}");
-    o.push_str(
-        " bgp log-neighbor-changes\n no bgp ebgp-requires-policy\n no bgp default ipv4-unicast\n",
-    );
+    o.push_str(" bgp log-neighbor-changes\n no bgp ebgp-requires-policy\n no bgp default ipv4-unicast\n");
     o.push_str(" bgp bestpath as-path multipath-relax\n");
     let _ = writeln!(o, " timers bgp {keepalive} {hold}");
     for n in &neighbours {
@@ -92,14 +86,8 @@ pub(crate) fn config(
         }
     }
     for family in Family::BOTH {
-        let nets: Vec<&IpNet> = networks
-            .iter()
-            .filter(|n| Family::of(n) == family)
-            .collect();
-        let peers: Vec<&Neighbour> = neighbours
-            .iter()
-            .filter(|n| n.families.contains(&family))
-            .collect();
+        let nets: Vec<&IpNet> = networks.iter().filter(|n| Family::of(n) == family).collect();
+        let peers: Vec<&Neighbour> = neighbours.iter().filter(|n| n.families.contains(&family)).collect();
         if nets.is_empty() && peers.is_empty() {
             continue;
         }
@@ -124,13 +112,7 @@ pub(crate) fn config(
     o
 }
 
-fn neighbours(
-    view: &View<'_>,
-    systems: &Systems<'_>,
-    name: &NodeName,
-    node: &Node,
-    bgp: &Bgp,
-) -> Vec<Neighbour> {
+fn neighbours(view: &View<'_>, systems: &Systems<'_>, name: &NodeName, node: &Node, bgp: &Bgp) -> Vec<Neighbour> {
     let mut out = Vec::new();
     let meshed = internal_mesh(view, systems, name, node, bgp, &mut out);
     let told = |peer: &NodeName, asn: u32| bgp.remote_as.get(peer).copied().unwrap_or(asn);
@@ -166,10 +148,7 @@ fn neighbours(
             if out.len() == before && unnumbered(view, end, other) {
                 let interface = view.t.endpoint(end).interface.to_string();
                 let families = Family::BOTH.to_vec();
-                out.push(Neighbour {
-                    interface: true,
-                    ..base(interface, families)
-                });
+                out.push(Neighbour { interface: true, ..base(interface, families) });
             }
         }
     }
@@ -178,9 +157,7 @@ fn neighbours(
 
 /// A plain link without any address on either end: BGP runs over the link-local addresses (RFC 8950 next hops).
 fn unnumbered(view: &View<'_>, a: End, b: End) -> bool {
-    view.t.segment(a.0).lans.is_empty()
-        && view.addresses(a).is_empty()
-        && view.addresses(b).is_empty()
+    view.t.segment(a.0).lans.is_empty() && view.addresses(a).is_empty() && view.addresses(b).is_empty()
 }
 
 /// Sessions between loopbacks inside the AS, where an IGP carries them: everyone with everyone, or with the route reflectors when
@@ -198,24 +175,15 @@ fn internal_mesh(
         return served;
     }
     let same = systems.get(&bgp.asn).map_or(&[][..], Vec::as_slice);
-    let reflects = |n: &NodeName| {
-        view.t
-            .node(n)
-            .bgp
-            .as_ref()
-            .is_some_and(|b| b.route_reflector)
-    };
-    let reflected = same
-        .iter()
-        .any(|n| reflects(n) && view.t.node(n).ospf.is_some());
+    let reflects = |n: &NodeName| view.t.node(n).bgp.as_ref().is_some_and(|b| b.route_reflector);
+    let reflected = same.iter().any(|n| reflects(n) && view.t.node(n).ospf.is_some());
     for &peer in same {
         if peer == name || view.t.node(peer).ospf.is_none() {
             continue;
         }
         let mut reachable = false;
         for family in Family::BOTH {
-            let (Some(_), Some(to)) = (view.loopback(name, family), view.loopback(peer, family))
-            else {
+            let (Some(_), Some(to)) = (view.loopback(name, family), view.loopback(peer, family)) else {
                 continue;
             };
             reachable = true;
@@ -242,11 +210,7 @@ fn internal_mesh(
 
 /// Loopbacks, subnets of links to nodes that do not route, and what the file adds; each once, in this order.
 fn networks(view: &View<'_>, name: &NodeName, bgp: &Bgp) -> Vec<IpNet> {
-    let stubs = view
-        .ends(name)
-        .into_iter()
-        .filter(|&e| view.stub(e))
-        .flat_map(|e| view.addresses(e));
+    let stubs = view.ends(name).into_iter().filter(|&e| view.stub(e)).flat_map(|e| view.addresses(e));
     let mut seen = BTreeSet::new();
     view.loopbacks(name)
         .iter()
@@ -264,7 +228,9 @@ fn timers(name: &NodeName, bgp: &Bgp, errors: &mut Vec<PlanError>) -> (u64, u64)
             errors.push(PlanError::Value {
                 node: name.clone(),
                 what: format!("bgp.{what}"),
-                why: format!("{span} is not a whole number of seconds up to 65535, which is all BGP can say (RFC 4271 §4.2)"),
+                why: format!(
+                    "{span} is not a whole number of seconds up to 65535, which is all BGP can say (RFC 4271 §4.2)"
+                ),
             });
         }
         span.0.as_secs()

@@ -65,34 +65,16 @@ pub(crate) fn router(
     let (owner, user, group) = if facts.rootless {
         (String::new(), "root", "root")
     } else {
-        (
-            format!("{}:{}", frr.user, frr.group),
-            frr.user.as_str(),
-            frr.group.as_str(),
-        )
+        (format!("{}:{}", frr.user, frr.group), frr.user.as_str(), frr.group.as_str())
     };
-    let file = |content: String| FilePlan {
-        content,
-        mode: 0o640,
-        owner: owner.clone(),
-    };
+    let file = |content: String| FilePlan { content, mode: 0o640, owner: owner.clone() };
     // A vtysh started by hand finds the split files.
     let vtysh = format!("no service integrated-vtysh-config\nhostname {name}\n");
     out.files.insert("/etc/frr/vtysh.conf".into(), file(vtysh));
     if facts.rootless {
         // The daemons insist on a user that belongs to the socket's group, and only group 0 exists here.
-        let groups = format!(
-            "root:x:0:root\n{}:x:0:root\nnogroup:x:65534:\n",
-            frr.vty_group
-        );
-        out.files.insert(
-            "/etc/group".into(),
-            FilePlan {
-                content: groups,
-                mode: 0o644,
-                owner: String::new(),
-            },
-        );
+        let groups = format!("root:x:0:root\n{}:x:0:root\nnogroup:x:65534:\n", frr.vty_group);
+        out.files.insert("/etc/group".into(), FilePlan { content: groups, mode: 0o644, owner: String::new() });
     }
     for daemon in DAEMONS.iter().map(|d| d.name) {
         let Some(text) = files.get(daemon) else {
@@ -108,8 +90,7 @@ pub(crate) fn router(
             continue;
         }
         let conf = format!("/etc/frr/{daemon}.conf");
-        out.files
-            .insert(conf.clone(), file(format!("hostname {name}\n!\n{text}")));
+        out.files.insert(conf.clone(), file(format!("hostname {name}\n!\n{text}")));
         let argv = argv(frr, daemon, &conf, user, group);
         let process = ProcessPlan {
             argv,
@@ -119,9 +100,7 @@ pub(crate) fn router(
             user: String::new(),
             log: format!("/var/log/{daemon}.log"),
             // /var/tmp/frr holds crash logs, one directory per process; a killed daemon leaves it behind.
-            directories: ["/run/frr", "/var/tmp/frr"]
-                .map(|d| (d.to_string(), owner.clone()))
-                .into(),
+            directories: ["/run/frr", "/var/tmp/frr"].map(|d| (d.to_string(), owner.clone())).into(),
         };
         out.processes.insert(daemon.into(), process);
         out.daemons.push(daemon.into());
@@ -132,19 +111,8 @@ pub(crate) fn router(
 /// A daemon in the foreground that logs to its standard output and listens on no TCP port for its terminal: its socket is enough.
 fn argv(frr: &FrrFacts, daemon: &str, conf: &str, user: &str, group: &str) -> Vec<String> {
     let program = format!("{}/{daemon}", frr.directory);
-    let mut argv: Vec<String> = [
-        program.as_str(),
-        "-f",
-        conf,
-        "-u",
-        user,
-        "-g",
-        group,
-        "-P",
-        "0",
-    ]
-    .map(String::from)
-    .into();
+    let mut argv: Vec<String> =
+        [program.as_str(), "-f", conf, "-u", user, "-g", group, "-P", "0"].map(String::from).into();
     argv.extend(["--log", "stdout", "--log-level", "informational"].map(String::from));
     if daemon == "zebra" {
         // Room for a burst of netlink messages: zebra gives up when the kernel drops one.
@@ -175,22 +143,14 @@ fn daemon_files(
                 what: "config.daemons".into(),
                 why: format!(
                     "{extra:?} is no FRR daemon; there are {}",
-                    DAEMONS
-                        .iter()
-                        .map(|d| d.name)
-                        .collect::<Vec<_>>()
-                        .join(", ")
+                    DAEMONS.iter().map(|d| d.name).collect::<Vec<_>>().join(", ")
                 ),
             }),
         }
     }
     let base = replace.unwrap_or(graph);
     // Numbers in messages count from the first line of the text the user wrote.
-    let skip = if replace.is_some() {
-        0
-    } else {
-        base.lines().count()
-    };
+    let skip = if replace.is_some() { 0 } else { base.lines().count() };
     let base_lines = base.lines().count();
     let mut text = base.to_string();
     if let Some(append) = append {
@@ -204,17 +164,8 @@ fn daemon_files(
         Err(unknown) => {
             errors.extend(unknown.into_iter().map(|u| {
                 let appended = append.is_some() && u.line > base_lines;
-                let line = if appended {
-                    u.line - base_lines
-                } else {
-                    u.line.saturating_sub(skip)
-                };
-                PlanError::ConfigLine {
-                    node: name.clone(),
-                    line,
-                    text: u.text,
-                    why: u.why,
-                }
+                let line = if appended { u.line - base_lines } else { u.line.saturating_sub(skip) };
+                PlanError::ConfigLine { node: name.clone(), line, text: u.text, why: u.why }
             }));
             None
         }

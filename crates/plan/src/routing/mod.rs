@@ -16,84 +16,24 @@ pub struct Daemon {
 
 /// Every daemon, in the order they are started.
 pub const DAEMONS: &[Daemon] = &[
-    Daemon {
-        name: "zebra",
-        filters: true,
-    },
-    Daemon {
-        name: "mgmtd",
-        filters: true,
-    },
-    Daemon {
-        name: "staticd",
-        filters: false,
-    },
-    Daemon {
-        name: "ospfd",
-        filters: true,
-    },
-    Daemon {
-        name: "ospf6d",
-        filters: true,
-    },
-    Daemon {
-        name: "bgpd",
-        filters: true,
-    },
-    Daemon {
-        name: "isisd",
-        filters: true,
-    },
-    Daemon {
-        name: "ripd",
-        filters: true,
-    },
-    Daemon {
-        name: "ripngd",
-        filters: true,
-    },
-    Daemon {
-        name: "eigrpd",
-        filters: true,
-    },
-    Daemon {
-        name: "babeld",
-        filters: true,
-    },
-    Daemon {
-        name: "fabricd",
-        filters: true,
-    },
-    Daemon {
-        name: "ldpd",
-        filters: false,
-    },
-    Daemon {
-        name: "nhrpd",
-        filters: false,
-    },
-    Daemon {
-        name: "pimd",
-        filters: true,
-    },
-    Daemon {
-        name: "pim6d",
-        filters: true,
-    },
-    Daemon {
-        name: "pbrd",
-        filters: false,
-    },
-    Daemon {
-        name: "pathd",
-        filters: false,
-    },
-    Daemon {
-        name: "bfdd",
-        filters: false,
-    },
-    Daemon {
-        name: "vrrpd",
-        filters: false,
-    },
+    Daemon { name: "zebra", filters: true },
+    Daemon { name: "mgmtd", filters: true },
+    Daemon { name: "staticd", filters: false },
+    Daemon { name: "ospfd", filters: true },
+    Daemon { name: "ospf6d", filters: true },
+    Daemon { name: "bgpd", filters: true },
+    Daemon { name: "isisd", filters: true },
+    Daemon { name: "ripd", filters: true },
+    Daemon { name: "ripngd", filters: true },
+    Daemon { name: "eigrpd", filters: true },
+    Daemon { name: "babeld", filters: true },
+    Daemon { name: "fabricd", filters: true },
+    Daemon { name: "ldpd", filters: false },
+    Daemon { name: "nhrpd", filters: false },
+    Daemon { name: "pimd", filters: true },
+    Daemon { name: "pim6d", filters: true },
+    Daemon { name: "pbrd", filters: false },
+    Daemon { name: "pathd", filters: false },
+    Daemon { name: "bfdd", filters: false },
+    Daemon { name: "vrrpd", filters: false },
 ];

@@ -21,12 +21,7 @@ struct Interface {
 }
 
 /// Interface blocks, `router ospf` and `router ospf6`.
-pub(crate) fn config(
-    view: &View<'_>,
-    name: &NodeName,
-    ospf: &Ospf,
-    errors: &mut Vec<PlanError>,
-) -> String {
+pub(crate) fn config(view: &View<'_>, name: &NodeName, ospf: &Ospf, errors: &mut Vec<PlanError>) -> String {
     let (hello, dead) = timers(name, ospf, errors);
     let lo = view.loopbacks(name);
     let mut interfaces = vec![Interface {
@@ -56,21 +51,14 @@ pub(crate) fn config(
             if i.passive {
                 let _ = writeln!(o, " {ip} passive");
             } else {
-                let _ = writeln!(
-                    o,
-                    " {ip} hello-interval {hello}\n {ip} dead-interval {dead}"
-                );
+                let _ = writeln!(o, " {ip} hello-interval {hello}\n {ip} dead-interval {dead}");
             }
             if i.point_to_point {
                 let _ = writeln!(o, " {ip} network point-to-point");
             }
             o.push_str("exit\n!\n");
         }
-        let _ = writeln!(
-            o,
-            "router {router}\n ospf{} router-id {id}",
-            if at == 0 { "" } else { "6" }
-        );
+        let _ = writeln!(o, "router {router}\n ospf{} router-id {id}", if at == 0 { "" } else { "6" });
         o.push_str(" log-adjacency-changes\n");
         // Labs are small: compute at once, hold back only under a storm.
         o.push_str(" timers throttle spf 0 50 1000\nexit\n!\n");
@@ -82,40 +70,22 @@ fn area(a: u32) -> std::net::Ipv4Addr {
     std::net::Ipv4Addr::from_bits(a)
 }
 
-fn interface(
-    view: &View<'_>,
-    end: End,
-    ospf: &Ospf,
-    errors: &mut Vec<PlanError>,
-) -> Option<Interface> {
+fn interface(view: &View<'_>, end: End, ospf: &Ospf, errors: &mut Vec<PlanError>) -> Option<Interface> {
     let endpoint = view.t.endpoint(end);
-    let speakers: Vec<&Node> = view
-        .t
-        .neighbours(end)
-        .map(|n| view.t.at(n).1)
-        .filter(|n| n.ospf.is_some())
-        .collect();
+    let speakers: Vec<&Node> = view.t.neighbours(end).map(|n| view.t.at(n).1).filter(|n| n.ospf.is_some()).collect();
     if speakers.is_empty() && !view.stub(end) {
         return None;
     }
     // A link between the backbone and another area lies in the other one: the backbone's node is the border router.
     let mut area = ospf.area;
-    for other in speakers
-        .iter()
-        .filter_map(|n| n.ospf.as_ref())
-        .map(|o| o.area)
-    {
+    for other in speakers.iter().filter_map(|n| n.ospf.as_ref()).map(|o| o.area) {
         if other == area || other == 0 {
             continue;
         }
         if area == 0 {
             area = other;
         } else if end.1 == 0 {
-            errors.push(PlanError::OspfAreas {
-                link: view.t.lab.spec.links[end.0].id(),
-                a: area,
-                b: other,
-            });
+            errors.push(PlanError::OspfAreas { link: view.t.lab.spec.links[end.0].id(), a: area, b: other });
         }
     }
     let addresses = view.addresses(end);

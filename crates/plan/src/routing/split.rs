@@ -245,9 +245,7 @@ fn begins(line: &str, words: &str) -> bool {
 }
 
 fn top(line: &str) -> Option<Goes> {
-    TOP.iter()
-        .find(|(words, _)| begins(line, words))
-        .map(|&(_, goes)| goes)
+    TOP.iter().find(|(words, _)| begins(line, words)).map(|&(_, goes)| goes)
 }
 
 /// Cuts text into top-level blocks. A line belongs to the block above when it is indented, or when no top-level command begins so.
@@ -287,18 +285,11 @@ fn blocks(text: &str) -> Result<Vec<Block<'_>>, Vec<Unknown>> {
             }),
         }
     }
-    if unknown.is_empty() {
-        Ok(out)
-    } else {
-        Err(unknown)
-    }
+    if unknown.is_empty() { Ok(out) } else { Err(unknown) }
 }
 
 /// Cuts text into one piece per daemon. `wanted` run in any case; the others only when a line calls for them.
-pub(crate) fn split(
-    text: &str,
-    wanted: &BTreeSet<&'static str>,
-) -> Result<PerDaemon, Vec<Unknown>> {
+pub(crate) fn split(text: &str, wanted: &BTreeSet<&'static str>) -> Result<PerDaemon, Vec<Unknown>> {
     let blocks = blocks(text)?;
     let mut unknown = Vec::new();
     let mut out: PerDaemon = wanted.iter().map(|&d| (d, String::new())).collect();
@@ -333,8 +324,7 @@ pub(crate) fn split(
         return Err(unknown);
     }
     // `frr defaults` decides what later lines mean.
-    let (first, rest): (Vec<_>, Vec<_>) =
-        blocks.iter().partition(|b| begins(b.head, "frr defaults"));
+    let (first, rest): (Vec<_>, Vec<_>) = blocks.iter().partition(|b| begins(b.head, "frr defaults"));
     for block in first.into_iter().chain(rest) {
         let whole = |_: &str| true;
         match block.goes {
@@ -343,9 +333,7 @@ pub(crate) fn split(
             Goes::RouteMap if bgp_map(block) => put(out.entry("bgpd").or_default(), block, whole),
             Goes::Filters | Goes::RouteMap => {
                 let understands = |name: &str| DAEMONS.iter().any(|d| d.name == name && d.filters);
-                out.iter_mut()
-                    .filter(|(d, _)| understands(d))
-                    .for_each(|(_, text)| put(text, block, whole));
+                out.iter_mut().filter(|(d, _)| understands(d)).for_each(|(_, text)| put(text, block, whole));
             }
             Goes::To(d) => put(out.entry(d).or_default(), block, whole),
             Goes::Vrf => by_line(&mut out, block, |line| Some(vrf_line(line))),
@@ -356,15 +344,9 @@ pub(crate) fn split(
 }
 
 fn by_line(out: &mut PerDaemon, block: &Block<'_>, daemon: impl Fn(&str) -> Option<&'static str>) {
-    let daemons: BTreeSet<_> = block
-        .body
-        .iter()
-        .filter_map(|(_, line)| daemon(line))
-        .collect();
+    let daemons: BTreeSet<_> = block.body.iter().filter_map(|(_, line)| daemon(line)).collect();
     for d in daemons {
-        put(out.entry(d).or_default(), block, |line| {
-            daemon(line) == Some(d)
-        });
+        put(out.entry(d).or_default(), block, |line| daemon(line) == Some(d));
     }
 }
 
@@ -387,25 +369,15 @@ fn put(text: &mut String, block: &Block<'_>, keep: impl Fn(&str) -> bool) {
 }
 
 fn interface_line(line: &str) -> Option<&'static str> {
-    INTERFACE
-        .iter()
-        .find(|(words, _)| begins(line, words))
-        .map(|&(_, d)| d)
+    INTERFACE.iter().find(|(words, _)| begins(line, words)).map(|&(_, d)| d)
 }
 
 fn vrf_line(line: &str) -> &'static str {
-    if begins(line, "ip route") || begins(line, "ipv6 route") {
-        "staticd"
-    } else {
-        "zebra"
-    }
+    if begins(line, "ip route") || begins(line, "ipv6 route") { "staticd" } else { "zebra" }
 }
 
 fn bgp_map(block: &Block<'_>) -> bool {
-    block
-        .body
-        .iter()
-        .any(|(_, line)| BGP_MAP.iter().any(|words| begins(line, words)))
+    block.body.iter().any(|(_, line)| BGP_MAP.iter().any(|words| begins(line, words)))
 }
 
 #[cfg(test)]
@@ -418,13 +390,9 @@ mod tests {
 
     #[test]
     fn lines_of_an_interface_go_to_their_daemons() {
-        let out =
-            cut("interface eth1\n ip ospf area 0\n ipv6 ospf6 area 0\n description x\nexit\n");
+        let out = cut("interface eth1\n ip ospf area 0\n ipv6 ospf6 area 0\n description x\nexit\n");
         assert_eq!(out["ospfd"], "interface eth1\n ip ospf area 0\nexit\n!\n");
-        assert_eq!(
-            out["ospf6d"],
-            "interface eth1\n ipv6 ospf6 area 0\nexit\n!\n"
-        );
+        assert_eq!(out["ospf6d"], "interface eth1\n ipv6 ospf6 area 0\nexit\n!\n");
         assert_eq!(out["zebra"], "interface eth1\n description x\nexit\n!\n");
     }
 
@@ -439,22 +407,15 @@ mod tests {
 
     #[test]
     fn a_route_map_with_bgp_lines_goes_to_bgpd_alone() {
-        let out = cut(
-            "route-map a permit 10\n set local-preference 200\nexit\nroute-map b permit 10\n set metric 5\nexit\n",
-        );
+        let out =
+            cut("route-map a permit 10\n set local-preference 200\nexit\nroute-map b permit 10\n set metric 5\nexit\n");
         assert!(out["bgpd"].contains("route-map a") && out["bgpd"].contains("route-map b"));
         assert!(!out["zebra"].contains("route-map a") && out["zebra"].contains("route-map b"));
     }
 
     #[test]
     fn unknown_lines_are_named() {
-        let lines = |text| {
-            split(text, &BTreeSet::new())
-                .unwrap_err()
-                .iter()
-                .map(|u| u.line)
-                .collect::<Vec<_>>()
-        };
+        let lines = |text| split(text, &BTreeSet::new()).unwrap_err().iter().map(|u| u.line).collect::<Vec<_>>();
         assert_eq!(lines("!\nfoo bar\ninterface eth1\n baz\n"), [2]);
         assert_eq!(lines("interface eth1\n baz\n"), [2]);
     }

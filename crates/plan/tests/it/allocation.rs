@@ -19,20 +19,9 @@ fn links_take_slices_in_the_order_of_the_file() {
     assert_eq!(addresses(&p, "leaf1:eth1"), ["10.0.0.0/31", "fd00::/127"]);
     assert_eq!(addresses(&p, "spine1:eth1"), ["10.0.0.1/31", "fd00::1/127"]);
     assert_eq!(addresses(&p, "host2:eth1"), ["10.0.0.10/31", "fd00::a/127"]);
-    let lo: Vec<String> = p.nodes["leaf2"]
-        .loopback
-        .iter()
-        .map(ToString::to_string)
-        .collect();
+    let lo: Vec<String> = p.nodes["leaf2"].loopback.iter().map(ToString::to_string).collect();
     assert_eq!(lo, ["10.255.0.4/32", "fd00:ff::4/128"]);
-    assert_eq!(
-        [
-            index(&p, "leaf1:eth1"),
-            index(&p, "leaf1:eth2"),
-            index(&p, "leaf1:eth3")
-        ],
-        [2, 3, 4]
-    );
+    assert_eq!([index(&p, "leaf1:eth1"), index(&p, "leaf1:eth2"), index(&p, "leaf1:eth3")], [2, 3, 4]);
     assert!(p.nodes["host1"].loopback.is_empty() && !p.nodes["host1"].populated);
     assert!(p.nodes["leaf1"].populated);
 }
@@ -40,26 +29,15 @@ fn links_take_slices_in_the_order_of_the_file() {
 #[test]
 fn a_host_with_one_router_gets_a_default_route() {
     let p = planned(&lab(CLOS), None);
-    let routes: Vec<String> = p.nodes["host1"]
-        .routes
-        .iter()
-        .map(|r| format!("{} {}", r.to, r.via.unwrap()))
-        .collect();
+    let routes: Vec<String> = p.nodes["host1"].routes.iter().map(|r| format!("{} {}", r.to, r.via.unwrap())).collect();
     assert_eq!(routes, ["0.0.0.0/0 10.0.0.9", "::/0 fd00::9"]);
 }
 
 #[test]
 fn a_host_keeps_the_default_route_it_declares_and_gets_none_between_two_routers() {
-    let declared = CLOS.replace(
-        "host1: {}",
-        "host1: {routes: [{to: default, via: 10.0.0.99}]}",
-    );
+    let declared = CLOS.replace("host1: {}", "host1: {routes: [{to: default, via: 10.0.0.99}]}");
     let p = planned(&lab(&declared), None);
-    assert_eq!(
-        p.nodes["host1"].routes.len(),
-        2,
-        "its own for IPv4, ours for IPv6"
-    );
+    assert_eq!(p.nodes["host1"].routes.len(), 2, "its own for IPv4, ours for IPv6");
     let two = format!("{CLOS}  - host1:eth2 leaf2:eth4\n");
     assert!(planned(&lab(&two), None).nodes["host1"].routes.is_empty());
 }
@@ -67,18 +45,12 @@ fn a_host_keeps_the_default_route_it_declares_and_gets_none_between_two_routers(
 #[test]
 fn an_insertion_at_the_top_moves_nothing() {
     let before = planned(&lab(CLOS), None);
-    let text = CLOS.replace(
-        "links:\n  - leaf1:eth1",
-        "links:\n  - leaf1:eth9 leaf2:eth9\n  - leaf1:eth1",
-    );
+    let text = CLOS.replace("links:\n  - leaf1:eth1", "links:\n  - leaf1:eth9 leaf2:eth9\n  - leaf1:eth1");
     let after = planned(&lab(&text), Some(&before.allocation));
     for (old, new) in before.links.iter().zip(&after.links[1..]) {
         assert_eq!(old, new);
     }
-    assert_eq!(
-        addresses(&after, "leaf1:eth9"),
-        ["10.0.0.12/31", "fd00::c/127"]
-    );
+    assert_eq!(addresses(&after, "leaf1:eth9"), ["10.0.0.12/31", "fd00::c/127"]);
     assert_eq!(index(&after, "leaf1:eth9"), 5);
 }
 
@@ -87,18 +59,10 @@ fn what_goes_frees_its_slot_for_the_next() {
     let before = planned(&lab(CLOS), None);
     let less = CLOS.replace("  - leaf1:eth2 spine2:eth1\n", "");
     let after = planned(&lab(&less), Some(&before.allocation));
-    assert!(
-        !after
-            .allocation
-            .links
-            .contains_key("leaf1:eth2--spine2:eth1")
-    );
+    assert!(!after.allocation.links.contains_key("leaf1:eth2--spine2:eth1"));
     let more = format!("{less}  - host1:eth2 host2:eth2\n");
     let third = planned(&lab(&more), Some(&after.allocation));
-    assert_eq!(
-        addresses(&third, "host1:eth2"),
-        ["10.0.0.2/31", "fd00::2/127"]
-    );
+    assert_eq!(addresses(&third, "host1:eth2"), ["10.0.0.2/31", "fd00::2/127"]);
 }
 
 #[test]
@@ -106,10 +70,7 @@ fn a_link_written_the_other_way_round_keeps_its_addresses() {
     let before = planned(&lab(CLOS), None);
     let text = CLOS.replace("leaf1:eth1 spine1:eth1", "spine1:eth1 leaf1:eth1");
     let after = planned(&lab(&text), Some(&before.allocation));
-    assert_eq!(
-        addresses(&after, "leaf1:eth1"),
-        addresses(&before, "leaf1:eth1")
-    );
+    assert_eq!(addresses(&after, "leaf1:eth1"), addresses(&before, "leaf1:eth1"));
     let third = planned(&lab(&text), Some(&after.allocation));
     assert_eq!(after, third);
 }
@@ -131,10 +92,7 @@ fn an_exhausted_pool_is_told_once_with_numbers() {
     let e = errors(&lab(&CLOS.replace("10.0.0.0/24", "10.0.0.0/30")));
     assert_eq!(e.len(), 1);
     let text = e[0].to_string();
-    assert!(
-        text.contains("10.0.0.0/30") && text.contains("2 slices of /31"),
-        "{text}"
-    );
+    assert!(text.contains("10.0.0.0/30") && text.contains("2 slices of /31"), "{text}");
     assert!(text.contains("leaf2:eth1--spine1:eth2"), "{text}");
 }
 
@@ -190,8 +148,5 @@ nodes: {a: {}, b: {}, c: {management: false}}
     assert_eq!(m.publish[0].to.to_string(), "172.30.0.3");
     assert!(p.hosts_file.contains("172.30.0.2 a\nfd30::2 a\n") && !p.hosts_file.contains(" c\n"));
     let less = planned(&lab(&text.replace("a: {}, ", "")), Some(&p.allocation));
-    assert_eq!(
-        less.management.unwrap().nodes["b"].v4.unwrap().to_string(),
-        "172.30.0.3/29"
-    );
+    assert_eq!(less.management.unwrap().nodes["b"].v4.unwrap().to_string(), "172.30.0.3/29");
 }

@@ -6,28 +6,17 @@ use netloom_plan::{Facts, plan};
 
 /// A lab from canonical YAML, with `links: [a:eth1 b:eth1, …]` in short form for brevity.
 pub(crate) fn lab(spec: &str) -> Lab {
-    let mut text = String::from(
-        "apiVersion: netloom.dev/v1alpha1\nkind: Lab\nmetadata: {name: test}\nspec:\n",
-    );
+    let mut text = String::from("apiVersion: netloom.dev/v1alpha1\nkind: Lab\nmetadata: {name: test}\nspec:\n");
     for line in spec.lines() {
         let (indent, rest) = line.split_at(line.len() - line.trim_start().len());
         let short = rest.strip_prefix("- ").and_then(|r| r.split_once(' '));
         match short {
-            Some((a, b))
-                if a.contains(':')
-                    && b.contains(':')
-                    && !a.ends_with(':')
-                    && !a.starts_with('{') =>
-            {
+            Some((a, b)) if a.contains(':') && b.contains(':') && !a.ends_with(':') && !a.starts_with('{') => {
                 let end = |e: &str| {
                     let (node, interface) = e.split_once(':').unwrap();
                     format!("{{node: {node}, interface: {interface}}}")
                 };
-                text.push_str(&format!(
-                    "  {indent}- {{endpoints: [{}, {}]}}\n",
-                    end(a),
-                    end(b)
-                ));
+                text.push_str(&format!("  {indent}- {{endpoints: [{}, {}]}}\n", end(a), end(b)));
             }
             _ => text.push_str(&format!("  {line}\n")),
         }
@@ -36,27 +25,15 @@ pub(crate) fn lab(spec: &str) -> Lab {
 }
 
 pub(crate) fn planned(lab: &Lab, previous: Option<&Allocation>) -> Plan {
-    plan(lab, &lab.metadata.name, previous, &Facts::complete()).unwrap_or_else(|e| {
-        panic!(
-            "{}",
-            e.iter()
-                .map(ToString::to_string)
-                .collect::<Vec<_>>()
-                .join("\n")
-        )
-    })
+    plan(lab, &lab.metadata.name, previous, &Facts::complete())
+        .unwrap_or_else(|e| panic!("{}", e.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))
 }
 
 /// `NODE:IF` → its addresses, as text.
 pub(crate) fn addresses(plan: &Plan, end: &str) -> Vec<String> {
     let ends = plan.links.iter().flat_map(|l| &l.ends);
     let found = ends.into_iter().find(|e| e.end().to_string() == end);
-    found
-        .unwrap_or_else(|| panic!("no end {end}"))
-        .addresses
-        .iter()
-        .map(ToString::to_string)
-        .collect()
+    found.unwrap_or_else(|| panic!("no end {end}")).addresses.iter().map(ToString::to_string).collect()
 }
 
 /// Two spines, two leaves, a host on each.

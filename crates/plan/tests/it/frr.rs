@@ -15,29 +15,16 @@ fn check_with_frr(plan: &Plan) {
                 continue;
             }
             if !Path::new(program).exists() {
-                eprintln!(
-                    "skipped: {program} is not installed, so nothing judges the configuration"
-                );
+                eprintln!("skipped: {program} is not installed, so nothing judges the configuration");
                 return;
             }
             let path = directory.path().join(format!("{node}-{daemon}.conf"));
             let content = &np.files[&format!("/etc/frr/{daemon}.conf")].content;
             std::fs::write(&path, content).unwrap();
             // zebra reads its file only after it has opened the kernel, also with -C: as root, in a namespace of its own.
-            let out = Command::new(program)
-                .arg("-C")
-                .arg("-f")
-                .arg(&path)
-                .output()
-                .unwrap();
+            let out = Command::new(program).arg("-C").arg("-f").arg(&path).output().unwrap();
             let said = String::from_utf8_lossy(&out.stderr) + String::from_utf8_lossy(&out.stdout);
-            for bad in [
-                "No such command",
-                "% ",
-                "Unknown command",
-                "Ambiguous",
-                "rror occurred",
-            ] {
+            for bad in ["No such command", "% ", "Unknown command", "Ambiguous", "rror occurred"] {
                 assert!(!said.contains(bad), "{node} {daemon}: {said}\n{content}");
             }
             assert!(out.status.success(), "{node} {daemon}: {said}");

@@ -9,4 +9,5 @@
 mod allocation;
 mod common;
 mod frr;
+mod pictures;
 mod shapes;

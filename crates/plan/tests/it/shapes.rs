@@ -7,11 +7,7 @@ use crate::common::planned;
 fn load(text: &str) -> Lab {
     match netloom_api::load(&netloom_api::Options::text("generated", text)) {
         Ok(loaded) => {
-            assert!(
-                loaded.warnings.is_empty(),
-                "{}\n{text}",
-                loaded.warnings.render(false, 120)
-            );
+            assert!(loaded.warnings.is_empty(), "{}\n{text}", loaded.warnings.render(false, 120));
             loaded.lab
         }
         Err(e) => panic!("{}\n{text}", e.render(false, 120)),
@@ -25,19 +21,9 @@ fn made(shape: &str, size: &str, options: &Options) -> Lab {
 #[test]
 fn every_shape_loads_and_plans_with_every_routing() {
     for shape in SHAPES {
-        for routing in [
-            None,
-            Some(Routing::None),
-            Some(Routing::Bgp),
-            Some(Routing::Ospf),
-        ] {
+        for routing in [None, Some(Routing::None), Some(Routing::Bgp), Some(Routing::Ospf)] {
             for hosts in [None, Some(2)] {
-                let options = Options {
-                    routing,
-                    hosts,
-                    seed: 7,
-                    ..Options::default()
-                };
+                let options = Options { routing, hosts, seed: 7, ..Options::default() };
                 planned(&made(shape.name, shape.example, &options), None);
             }
         }
@@ -47,14 +33,7 @@ fn every_shape_loads_and_plans_with_every_routing() {
 #[test]
 fn shapes_have_the_links_they_should() {
     let count = |shape, size, hosts| {
-        let lab = made(
-            shape,
-            size,
-            &Options {
-                hosts: Some(hosts),
-                ..Options::default()
-            },
-        );
+        let lab = made(shape, size, &Options { hosts: Some(hosts), ..Options::default() });
         (lab.spec.nodes.len(), lab.spec.links.len())
     };
     assert_eq!(count("line", "4", 0), (4, 3));
@@ -70,17 +49,7 @@ fn shapes_have_the_links_they_should() {
 
 #[test]
 fn a_seed_is_a_lab() {
-    let text = |seed| {
-        generate(
-            "random",
-            "30:4",
-            &Options {
-                seed,
-                ..Options::default()
-            },
-        )
-        .unwrap()
-    };
+    let text = |seed| generate("random", "30:4", &Options { seed, ..Options::default() }).unwrap();
     assert_eq!(text(1), text(1));
     assert_ne!(text(1), text(2));
 }
@@ -92,20 +61,12 @@ fn clos_text() {
 
 #[test]
 fn what_cannot_be_is_said() {
-    let wrong =
-        |shape, size, options: Options| generate(shape, size, &options).unwrap_err().to_string();
+    let wrong = |shape, size, options: Options| generate(shape, size, &options).unwrap_err().to_string();
     assert!(wrong("blob", "3", Options::default()).contains("fat-tree"));
     assert!(wrong("clos", "4", Options::default()).contains("SPINESxLEAVES"));
     assert!(wrong("ring", "2", Options::default()).contains("3 to 20000"));
     assert!(wrong("fat-tree", "3", Options::default()).contains("even"));
     assert!(wrong("tree", "30x3", Options::default()).contains("nodes"));
-    let both = Options {
-        kind: Some(NodeKind::Linux),
-        routing: Some(Routing::Ospf),
-        ..Options::default()
-    };
-    assert!(matches!(
-        generate("ring", "3", &both),
-        Err(GenerateError::Option(_))
-    ));
+    let both = Options { kind: Some(NodeKind::Linux), routing: Some(Routing::Ospf), ..Options::default() };
+    assert!(matches!(generate("ring", "3", &both), Err(GenerateError::Option(_))));
 }
