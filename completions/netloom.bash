@@ -193,7 +193,7 @@ _netloom() {
             return 0
             ;;
         netloom__subcmd__capture)
-            opts="-w -c -s -f -o -q -v -h --write --count --for --snaplen --file --name --set --output --color --quiet --verbose --help"
+            opts="-w -c -f -o -q -v -h --write --count --for --file --name --set --output --color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -216,14 +216,6 @@ _netloom() {
                     return 0
                     ;;
                 --for)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --snaplen)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                -s)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

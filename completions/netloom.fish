@@ -380,7 +380,6 @@ complete -c netloom -n "__fish_netloom_using_subcommand link; and __fish_seen_su
 complete -c netloom -n "__fish_netloom_using_subcommand capture" -s w -l write -d 'Where to; `-` is standard output' -r
 complete -c netloom -n "__fish_netloom_using_subcommand capture" -s c -l count -d 'Stop after so many packets' -r
 complete -c netloom -n "__fish_netloom_using_subcommand capture" -l for -d 'Stop after this long' -r
-complete -c netloom -n "__fish_netloom_using_subcommand capture" -s s -l snaplen -d 'Keep at most so many bytes of each packet' -r
 complete -c netloom -n "__fish_netloom_using_subcommand capture" -s f -l file -d 'Lab file [default: lab.yaml or netloom.yaml here]; `-` is standard input' -r
 complete -c netloom -n "__fish_netloom_using_subcommand capture" -l name -d 'Instance of the lab [default: the name in the file; without a file, the only lab that runs]' -r
 complete -c netloom -n "__fish_netloom_using_subcommand capture" -l set -d 'Set a variable of the lab file (repeatable)' -r

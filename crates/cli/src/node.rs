@@ -281,9 +281,6 @@ pub struct Capture {
     /// Stop after this long
     #[arg(long = "for", value_name = "TIME")]
     pub duration: Option<String>,
-    /// Keep at most so many bytes of each packet
-    #[arg(short, long, value_name = "BYTES", default_value_t = 262_144)]
-    pub snaplen: u32,
     #[command(flatten)]
     pub lab: LabOptions,
 }

@@ -4,6 +4,7 @@ use std::fs;
 
 use netloom_api::node::NodeKind;
 use netloom_cli::exit::Exit;
+use netloom_kernel::machine;
 use netloom_plan::desired::Plan;
 use netloom_report::style::bytes;
 use serde::Serialize;
@@ -126,9 +127,7 @@ fn number(path: &str) -> Option<u64> {
 
 /// What the kernel says a new workload could use, less where a cgroup allows less.
 fn memory_there() -> Option<u64> {
-    let info = fs::read_to_string("/proc/meminfo").ok()?;
-    let line = info.lines().find_map(|l| l.strip_prefix("MemAvailable:"))?;
-    let available = line.trim().trim_end_matches("kB").trim().parse::<u64>().ok()? * 1024;
+    let available = machine::memory().ok()?.available;
     let limit =
         ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"].iter().find_map(|p| number(p));
     let used = ["/sys/fs/cgroup/memory.current", "/sys/fs/cgroup/memory/memory.usage_in_bytes"]
@@ -139,20 +138,12 @@ fn memory_there() -> Option<u64> {
 }
 
 fn tasks_there() -> Option<u64> {
-    let most = number("/proc/sys/kernel/pid_max")?.min(number("/proc/sys/kernel/threads-max")?);
-    // `/proc/loadavg`: running/all tasks is the fourth word.
-    let loadavg = fs::read_to_string("/proc/loadavg").ok()?;
-    let now = loadavg.split_whitespace().nth(3)?.split('/').nth(1)?.parse::<u64>().ok()?;
-    let limit = ["/sys/fs/cgroup/pids.max", "/sys/fs/cgroup/pids/pids.max"].iter().find_map(|p| number(p));
-    Some(limit.unwrap_or(u64::MAX).min(most.saturating_sub(now)))
+    machine::pids().ok().map(machine::Quota::left)
 }
 
 /// The hard limit: the keeper raises its soft limit to it.
 fn files_there() -> Option<u64> {
-    let limits = fs::read_to_string("/proc/self/limits").ok()?;
-    let line = limits.lines().find(|l| l.starts_with("Max open files"))?;
-    let hard = line.split_whitespace().nth(4)?;
-    if hard == "unlimited" { number("/proc/sys/fs/nr_open") } else { hard.parse().ok() }
+    machine::files_hard_limit().ok()
 }
 
 #[cfg(test)]

@@ -1,11 +1,119 @@
-//! `netloom doctor`.
+//! `netloom doctor`: what this machine can do, and what to do about the rest.
 
 use netloom_cli::exit::Exit;
 use netloom_cli::make::Doctor;
+use netloom_kernel::features;
+use netloom_kernel::machine;
+use netloom_report::style::{Style, bytes};
+use netloom_report::table::wrap;
+use serde_json::json;
 
 use crate::context::Context;
 use crate::failure::Result;
+use crate::{admission, host};
 
-pub(crate) fn run(_context: &Context, _args: &Doctor) -> Result<Exit> {
-    Ok(Exit::Ok)
+pub(crate) fn run(context: &Context, args: &Doctor) -> Result<Exit> {
+    let t = &context.terminal;
+    let progress = t.progress();
+    progress.step("doctor");
+    let found = features::probe_all();
+    progress.finish();
+    let frr = host::frr();
+    // With a lab file: is there room for that lab?
+    let needs = match args.lab.file() {
+        None => Vec::new(),
+        Some(_) => {
+            let file = context.file(args.lab.file())?;
+            let loaded = host::load_shown(context, &file, &args.lab.lab.set)?;
+            admission::needs(&host::plan_anywhere(&loaded, args.lab.lab.name.as_deref())?)
+        }
+    };
+    let missing = found.iter().any(|f| f.required && !f.available) || needs.iter().any(|n| !n.fits());
+    let exit = if missing { Exit::Environment } else { Exit::Ok };
+    if t.format.is_machine() {
+        t.document(&json!({
+            "kernel": machine::kernel_release(), "processors": machine::cpus(), "memory": machine::memory().ok(), "root": netloom_kernel::process::is_root(),
+            "features": found, "needs": needs,
+            "frr": frr.as_ref().map(|f| json!({"version": format!("{}.{}", f.version.0, f.version.1), "directory": f.directory, "daemons": f.daemons})),
+        }));
+        return Ok(exit);
+    }
+    let memory = machine::memory()
+        .map(|m| format!(", {} of memory, {} free", bytes(m.total), bytes(m.available)))
+        .unwrap_or_default();
+    t.line(format!("Linux {}, {} processors{memory}", machine::kernel_release(), machine::cpus()));
+    t.line("");
+    for f in &found {
+        line(
+            context,
+            if f.available {
+                Mark::Fine
+            } else if f.required {
+                Mark::Missing
+            } else {
+                Mark::Absent
+            },
+            f.name,
+            f.purpose,
+            &f.reason,
+            &f.remedy,
+        );
+    }
+    match &frr {
+        Some(f) => line(
+            context,
+            Mark::Fine,
+            "frr",
+            "nodes of kind frr",
+            &format!("{}.{} in {}", f.version.0, f.version.1, f.directory),
+            "",
+        ),
+        None => {
+            line(context, Mark::Absent, "frr", "nodes of kind frr", "not installed", "Debian, Ubuntu: apt install frr")
+        }
+    }
+    for n in &needs {
+        line(context, if n.fits() { Mark::Fine } else { Mark::Missing }, "room", "the lab", &n.sentence(), n.remedy);
+    }
+    t.line("");
+    t.line(if missing {
+        format!("{} labs do not work here yet: see the lines marked ✗", Style::Red.paint("✗"))
+    } else if found.iter().any(|f| !f.available) {
+        format!(
+            "{} labs work here; what is marked - is replaced by another way, or refused where a lab asks for it",
+            Style::Green.paint("✓")
+        )
+    } else {
+        format!("{} labs work here", Style::Green.paint("✓"))
+    });
+    Ok(exit)
+}
+
+/// How a line begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mark {
+    Fine,
+    /// Something else is done in its place.
+    Absent,
+    /// Labs do not work.
+    Missing,
+}
+
+fn line(context: &Context, mark: Mark, name: &str, purpose: &str, found: &str, remedy: &str) {
+    let t = &context.terminal;
+    let sign = match mark {
+        Mark::Fine => Style::Green.paint("✓"),
+        Mark::Absent => Style::Yellow.paint("-"),
+        Mark::Missing => Style::Red.paint("✗"),
+    };
+    let detail = if mark == Mark::Fine && !found.is_empty() { Style::Dim.paint(found) } else { String::new() };
+    t.line(format!("{sign} {name:<25} {purpose:<53} {detail}").trim_end());
+    if mark != Mark::Fine {
+        for part in wrap(found, t.columns().saturating_sub(4)) {
+            t.line(format!("    {}", Style::Dim.paint(part)));
+        }
+        for part in wrap(&format!("→ {remedy}"), t.columns().saturating_sub(4)) {
+            t.line(format!("    {part}"));
+        }
+    }
 }
