@@ -47,10 +47,7 @@ pub(crate) struct Samples {
 
 impl Samples {
     fn add(&mut self, series: &str, value: f64) {
-        self.series
-            .entry(series.to_owned())
-            .or_default()
-            .push(value);
+        self.series.entry(series.to_owned()).or_default().push(value);
     }
 
     /// The middle value, or the mean of the two in the middle.
@@ -99,11 +96,7 @@ pub(crate) fn run(root: &Path, options: &Options) -> anyhow::Result<ExitCode> {
         rounds: options.rounds.max(1),
         slow_rounds: options.slow_rounds,
     };
-    ensure!(
-        bench.netloom.exists(),
-        "{} does not exist: `make build` makes it",
-        bench.netloom.display()
-    );
+    ensure!(bench.netloom.exists(), "{} does not exist: `make build` makes it", bench.netloom.display());
     let wanted = |name: &str| options.only.is_empty() || options.only.iter().any(|o| o == name);
     for name in &options.only {
         ensure!(
@@ -128,10 +121,7 @@ pub(crate) fn run(root: &Path, options: &Options) -> anyhow::Result<ExitCode> {
     if options.only.is_empty() {
         std::fs::write(root.join("benches/RESULTS.md"), &markdown)?;
         let json = report::json(&rows, &samples, &contention, options);
-        std::fs::write(
-            root.join("benches/results.json"),
-            serde_json::to_string_pretty(&json)? + "\n",
-        )?;
+        std::fs::write(root.join("benches/results.json"), serde_json::to_string_pretty(&json)? + "\n")?;
     }
     let missed = rows.iter().filter(|row| !row.reached()).count();
     if missed > 0 {

@@ -23,32 +23,27 @@ struct Artefact {
 
 /// Everything generated. A new kind of file is one line here and one function below.
 const ARTEFACTS: &[Artefact] = &[
+    Artefact { name: "the schema of the lab file", place: "schema", make: schema },
     Artefact {
         name: "the command reference",
         place: "docs/cli.md",
         make: || one("docs/cli.md", document::reference().into_bytes()),
     },
-    Artefact {
-        name: "the man pages",
-        place: "man",
-        make: man_pages,
-    },
-    Artefact {
-        name: "the shell completions",
-        place: "completions",
-        make: completions,
-    },
+    Artefact { name: "the man pages", place: "man", make: man_pages },
+    Artefact { name: "the shell completions", place: "completions", make: completions },
 ];
 
 fn one(path: &str, content: Vec<u8>) -> anyhow::Result<Files> {
     Ok(Files::from([(path.into(), content)]))
 }
 
+fn schema() -> anyhow::Result<Files> {
+    let text = serde_json::to_string_pretty(&netloom_api::schema())? + "\n";
+    one("schema/lab.schema.json", text.into_bytes())
+}
+
 fn man_pages() -> anyhow::Result<Files> {
-    Ok(document::man_pages()?
-        .into_iter()
-        .map(|(name, content)| (Path::new("man").join(name), content))
-        .collect())
+    Ok(document::man_pages()?.into_iter().map(|(name, content)| (Path::new("man").join(name), content)).collect())
 }
 
 fn completions() -> anyhow::Result<Files> {
@@ -56,10 +51,7 @@ fn completions() -> anyhow::Result<Files> {
         .into_iter()
         .map(|shell| {
             let name = shell.file_name("netloom");
-            (
-                Path::new("completions").join(name),
-                document::completions(shell),
-            )
+            (Path::new("completions").join(name), document::completions(shell))
         })
         .collect())
 }
@@ -69,8 +61,7 @@ pub(crate) fn run(root: &Path, check: bool) -> anyhow::Result<ExitCode> {
     let mut stale = Vec::new();
     let mut count = 0;
     for artefact in ARTEFACTS {
-        let files =
-            (artefact.make)().with_context(|| format!("cannot generate {}", artefact.name))?;
+        let files = (artefact.make)().with_context(|| format!("cannot generate {}", artefact.name))?;
         count += files.len();
         let differs = differences(root, artefact.place, &files)?;
         if !check {
@@ -136,19 +127,15 @@ mod tests {
     #[test]
     fn a_missing_a_changed_and_a_left_over_file_are_found_and_put_right() {
         let root = tempfile::tempdir().unwrap();
-        let files: Files = ["same", "changed", "missing"]
-            .map(|name| (Path::new("man").join(name), b"new".to_vec()))
-            .into();
+        let files: Files =
+            ["same", "changed", "missing"].map(|name| (Path::new("man").join(name), b"new".to_vec())).into();
         fs::create_dir(root.path().join("man")).unwrap();
         fs::write(root.path().join("man/same"), "new").unwrap();
         fs::write(root.path().join("man/changed"), "old").unwrap();
         fs::write(root.path().join("man/left-over"), "old").unwrap();
 
         let differs = differences(root.path(), "man", &files).unwrap();
-        assert_eq!(
-            differs,
-            ["man/changed", "man/missing", "man/left-over"].map(PathBuf::from)
-        );
+        assert_eq!(differs, ["man/changed", "man/missing", "man/left-over"].map(PathBuf::from));
 
         apply(root.path(), &files, &differs).unwrap();
         assert!(differences(root.path(), "man", &files).unwrap().is_empty());

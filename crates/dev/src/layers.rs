@@ -27,19 +27,10 @@ const ORDER: &[&str] = &[
 
 /// Crates beside the line: who may use them, in which kind of dependency.
 const BESIDE: &[Beside] = &[
-    Beside {
-        name: "netloom-testkit",
-        may_use: &["netloom-kernel", "netloom-packet"],
-        used_by: UsedBy::Tests,
-    },
+    Beside { name: "netloom-testkit", may_use: &["netloom-kernel", "netloom-packet"], used_by: UsedBy::Tests },
     Beside {
         name: "netloom-dev",
-        may_use: &[
-            "netloom-api",
-            "netloom-plan",
-            "netloom-cli",
-            "netloom-packet",
-        ],
+        may_use: &["netloom-api", "netloom-plan", "netloom-cli", "netloom-packet"],
         used_by: UsedBy::Nobody,
     },
 ];
@@ -148,44 +139,26 @@ pub(crate) fn run(root: &Path) -> anyhow::Result<ExitCode> {
         .output()
         .context("cannot start cargo metadata")?;
     if !output.status.success() {
-        bail!(
-            "cargo metadata failed: {}",
-            String::from_utf8_lossy(&output.stderr).trim()
-        );
+        bail!("cargo metadata failed: {}", String::from_utf8_lossy(&output.stderr).trim());
     }
-    let metadata: Metadata =
-        serde_json::from_slice(&output.stdout).context("cargo metadata printed something else")?;
+    let metadata: Metadata = serde_json::from_slice(&output.stdout).context("cargo metadata printed something else")?;
     let wrong = check(&metadata);
     for line in &wrong {
         println!("layers: {line}");
     }
     if !wrong.is_empty() {
-        println!(
-            "layers: {} wrong; the order is: {}",
-            wrong.len(),
-            ORDER.join(", ")
-        );
+        println!("layers: {} wrong; the order is: {}", wrong.len(), ORDER.join(", "));
         return Ok(ExitCode::FAILURE);
     }
-    println!(
-        "layers: {} crates depend only to their left",
-        metadata.workspace_members.len()
-    );
+    println!("layers: {} crates depend only to their left", metadata.workspace_members.len());
     Ok(ExitCode::SUCCESS)
 }
 
 /// Everything wrong with the workspace, one sentence each, in a stable order.
 fn check(metadata: &Metadata) -> Vec<String> {
-    let members: BTreeSet<&str> = metadata
-        .workspace_members
-        .iter()
-        .map(String::as_str)
-        .collect();
-    let ours: Vec<&Package> = metadata
-        .packages
-        .iter()
-        .filter(|package| members.contains(package.id.as_str()))
-        .collect();
+    let members: BTreeSet<&str> = metadata.workspace_members.iter().map(String::as_str).collect();
+    let ours: Vec<&Package> =
+        metadata.packages.iter().filter(|package| members.contains(package.id.as_str())).collect();
     let mut wrong = Vec::new();
     for package in &ours {
         for dependency in &package.dependencies {
@@ -193,10 +166,7 @@ fn check(metadata: &Metadata) -> Vec<String> {
             wrong.extend(check_reserved(&package.name, dependency));
         }
         if position(&package.name).is_none() && beside(&package.name).is_none() {
-            wrong.push(format!(
-                "{} is in no layer: give it a place in crates/dev/src/layers.rs",
-                package.name
-            ));
+            wrong.push(format!("{} is in no layer: give it a place in crates/dev/src/layers.rs", package.name));
         }
     }
     wrong.extend(check_reach(metadata));
@@ -223,8 +193,7 @@ fn check_edge(from: &str, to: &Dependency) -> Option<String> {
         return None;
     }
     if let Some(from) = beside(from) {
-        return (!from.may_use.contains(&name))
-            .then(|| format!("{} depends on {name}, which it may not", from.name));
+        return (!from.may_use.contains(&name)).then(|| format!("{} depends on {name}, which it may not", from.name));
     }
     if let Some(to_beside) = beside(name) {
         return match (&to_beside.used_by, to.kind) {
@@ -234,9 +203,9 @@ fn check_edge(from: &str, to: &Dependency) -> Option<String> {
         };
     }
     match (position(from), position(name)) {
-        (Some(from_at), Some(name_at)) if name_at >= from_at => Some(format!(
-            "{from} depends on {name}, which stands to its right"
-        )),
+        (Some(from_at), Some(name_at)) if name_at >= from_at => {
+            Some(format!("{from} depends on {name}, which stands to its right"))
+        }
         _ => None,
     }
 }
@@ -249,34 +218,19 @@ fn check_reserved(from: &str, to: &Dependency) -> Option<String> {
 
 /// Walks the resolved graph without dev-dependencies and names the way to each forbidden crate.
 fn check_reach(metadata: &Metadata) -> Vec<String> {
-    let names: BTreeMap<&str, &str> = metadata
-        .packages
-        .iter()
-        .map(|package| (package.id.as_str(), package.name.as_str()))
-        .collect();
-    let nodes: BTreeMap<&str, &Node> = metadata
-        .resolve
-        .nodes
-        .iter()
-        .map(|node| (node.id.as_str(), node))
-        .collect();
+    let names: BTreeMap<&str, &str> =
+        metadata.packages.iter().map(|package| (package.id.as_str(), package.name.as_str())).collect();
+    let nodes: BTreeMap<&str, &Node> = metadata.resolve.nodes.iter().map(|node| (node.id.as_str(), node)).collect();
     let mut wrong = Vec::new();
     for (from, forbidden) in UNREACHABLE {
-        let Some(start) = metadata
-            .workspace_members
-            .iter()
-            .find(|id| names.get(id.as_str()) == Some(from))
-        else {
+        let Some(start) = metadata.workspace_members.iter().find(|id| names.get(id.as_str()) == Some(from)) else {
             continue;
         };
         let mut reached_from: BTreeMap<&str, &str> = BTreeMap::new();
         let mut queue = VecDeque::from([start.as_str()]);
         while let Some(id) = queue.pop_front() {
             for edge in nodes.get(id).map_or(&[][..], |node| &node.deps) {
-                let normal = edge
-                    .dep_kinds
-                    .iter()
-                    .any(|edge| edge.kind != Some(Kind::Dev));
+                let normal = edge.dep_kinds.iter().any(|edge| edge.kind != Some(Kind::Dev));
                 let next = edge.pkg.as_str();
                 if normal && next != start && !reached_from.contains_key(next) {
                     reached_from.insert(next, id);
@@ -312,18 +266,9 @@ mod tests {
         for (from, to, _) in edges {
             names.extend([*from, *to]);
         }
-        let of = |name: &str| {
-            edges
-                .iter()
-                .filter(move |edge| edge.0 == name)
-                .collect::<Vec<_>>()
-        };
+        let of = |name: &str| edges.iter().filter(move |edge| edge.0 == name).collect::<Vec<_>>();
         Metadata {
-            workspace_members: names
-                .iter()
-                .filter(|name| is_ours(name))
-                .map(|name| (*name).to_owned())
-                .collect(),
+            workspace_members: names.iter().filter(|name| is_ours(name)).map(|name| (*name).to_owned()).collect(),
             packages: names
                 .iter()
                 .map(|name| Package {
@@ -331,10 +276,7 @@ mod tests {
                     name: (*name).to_owned(),
                     dependencies: of(name)
                         .iter()
-                        .map(|(_, to, kind)| Dependency {
-                            name: (*to).to_owned(),
-                            kind: *kind,
-                        })
+                        .map(|(_, to, kind)| Dependency { name: (*to).to_owned(), kind: *kind })
                         .collect(),
                 })
                 .collect(),
@@ -374,10 +316,7 @@ mod tests {
     fn an_edge_to_the_right_is_named() {
         for kind in [None, Some(Kind::Dev), Some(Kind::Build)] {
             let metadata = workspace(&[("netloom-kernel", "netloom-engine", kind)]);
-            assert_eq!(
-                check(&metadata),
-                ["netloom-kernel depends on netloom-engine, which stands to its right"]
-            );
+            assert_eq!(check(&metadata), ["netloom-kernel depends on netloom-engine, which stands to its right"]);
         }
     }
 
@@ -406,27 +345,18 @@ mod tests {
     #[test]
     fn plan_may_not_use_the_kernel_though_it_stands_to_its_left() {
         let metadata = workspace(&[("netloom-plan", "netloom-kernel", None)]);
-        assert_eq!(
-            check(&metadata),
-            ["netloom-plan must not reach netloom-kernel: netloom-plan → netloom-kernel"]
-        );
+        assert_eq!(check(&metadata), ["netloom-plan must not reach netloom-kernel: netloom-plan → netloom-kernel"]);
     }
 
     #[test]
     fn netlink_outside_the_kernel_crate_is_named() {
         let metadata = workspace(&[("netloom-engine", "netlink-sys", None)]);
-        assert_eq!(
-            check(&metadata),
-            ["netloom-engine depends on netlink-sys, which only netloom-kernel may"]
-        );
+        assert_eq!(check(&metadata), ["netloom-engine depends on netlink-sys, which only netloom-kernel may"]);
     }
 
     #[test]
     fn the_testkit_is_for_tests_and_a_stranger_needs_a_place() {
-        let metadata = workspace(&[
-            ("netloom-engine", "netloom-testkit", None),
-            ("netloom-new", "serde", None),
-        ]);
+        let metadata = workspace(&[("netloom-engine", "netloom-testkit", None), ("netloom-new", "serde", None)]);
         assert_eq!(
             check(&metadata),
             [

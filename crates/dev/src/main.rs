@@ -1,10 +1,7 @@
 //! Developer tasks: `cargo dev layers | generate | vm | setup-proof | bench`.
 //!
 //! Not part of the product: these may start other programs and print.
-#![expect(
-    clippy::print_stdout,
-    reason = "a command for developers, which reports on the terminal"
-)]
+#![expect(clippy::print_stdout, reason = "a command for developers, which reports on the terminal")]
 
 mod bench;
 mod generate;
@@ -51,11 +48,7 @@ enum Task {
 
 /// The top of the checkout this program was built from.
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .ancestors()
-        .nth(2)
-        .unwrap_or(Path::new("."))
-        .to_path_buf()
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap_or(Path::new(".")).to_path_buf()
 }
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -72,12 +65,7 @@ fn main() -> anyhow::Result<ExitCode> {
 
 /// Runs one of the project's shell scripts and passes its exit code on.
 fn script(root: &Path, name: &str, options: &[String]) -> anyhow::Result<ExitCode> {
-    let status = Command::new(root.join(name))
-        .args(options)
-        .status()
-        .with_context(|| format!("cannot start {name}"))?;
-    Ok(status
-        .code()
-        .and_then(|code| u8::try_from(code).ok())
-        .map_or(ExitCode::FAILURE, ExitCode::from))
+    let status =
+        Command::new(root.join(name)).args(options).status().with_context(|| format!("cannot start {name}"))?;
+    Ok(status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from))
 }

@@ -57,23 +57,13 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let share = |id: &str, path: &Path, options: &str| {
         [
             "-fsdev".to_owned(),
-            format!(
-                "local,id={id},path={},security_model=none{options}",
-                path.display()
-            ),
+            format!("local,id={id},path={},security_model=none{options}", path.display()),
             "-device".to_owned(),
             format!("virtio-9p-pci,fsdev={id},mount_tag={id}"),
         ]
     };
     let mut qemu = Command::new("qemu-system-x86_64")
-        .args([
-            "-accel",
-            "tcg,thread=multi",
-            "-machine",
-            "q35",
-            "-cpu",
-            "max",
-        ])
+        .args(["-accel", "tcg,thread=multi", "-machine", "q35", "-cpu", "max"])
         .args(["-smp", &options.cpus.to_string(), "-m", &options.memory])
         .args(["-nodefaults", "-no-user-config", "-display", "none"])
         .args(["-no-reboot", "-serial", "stdio"])
@@ -83,11 +73,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
         .arg("-initrd")
         .arg(&kernel.initramfs)
         .args(["-append", "console=ttyS0 quiet panic=-1"])
-        .args(share(
-            "root",
-            Path::new("/"),
-            ",readonly=on,multidevs=remap",
-        ))
+        .args(share("root", Path::new("/"), ",readonly=on,multidevs=remap"))
         .args(share("modules", &kernel.modules, ",readonly=on"))
         .args(share("exchange", &exchange.path, ",multidevs=remap"))
         .stdin(Stdio::null())
@@ -101,19 +87,13 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
         if Instant::now() > end {
             _ = qemu.kill();
             _ = qemu.wait();
-            bail!(
-                "the machine was still running after {} s: switched off",
-                options.timeout
-            );
+            bail!("the machine was still running after {} s: switched off", options.timeout);
         }
         std::thread::sleep(Duration::from_millis(20));
     };
     let status = fs::read_to_string(exchange.path.join("status"))
         .with_context(|| format!("the machine ended ({ended}) before the command did"))?;
-    let code: u8 = status
-        .trim()
-        .parse()
-        .context("the machine left no exit code")?;
+    let code: u8 = status.trim().parse().context("the machine left no exit code")?;
     Ok(ExitCode::from(code))
 }
 
@@ -135,17 +115,12 @@ impl Exchange {
             }
         }
         writeln!(script, "export NETLOOM_VM=1")?;
-        writeln!(
-            script,
-            "cd {} || exit 1",
-            quoted(&here.display().to_string())
-        )?;
+        writeln!(script, "cd {} || exit 1", quoted(&here.display().to_string()))?;
         let words: Vec<String> = command.iter().map(|word| quoted(word)).collect();
         writeln!(script, "{}", words.join(" "))?;
         fs::write(exchange.path.join("command"), script)?;
         // What runs from /tmp must still be seen there.
-        let uses_tmp =
-            here.starts_with("/tmp") || command.iter().any(|word| word.contains("/tmp/"));
+        let uses_tmp = here.starts_with("/tmp") || command.iter().any(|word| word.contains("/tmp/"));
         if !uses_tmp {
             fs::write(exchange.path.join("private-tmp"), "")?;
         }
@@ -171,10 +146,8 @@ mod unit {
     #[test]
     fn a_shell_reads_a_quoted_word_back() {
         let word = "it's $HOME \"and\" `more`\n";
-        let output = std::process::Command::new("sh")
-            .args(["-c", &format!("printf %s {}", quoted(word))])
-            .output()
-            .unwrap();
+        let output =
+            std::process::Command::new("sh").args(["-c", &format!("printf %s {}", quoted(word))]).output().unwrap();
         assert_eq!(String::from_utf8(output.stdout).unwrap(), word);
     }
 }

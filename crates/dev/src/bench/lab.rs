@@ -37,12 +37,7 @@ impl Holder {
             .with_context(|| format!("cannot start {name}"))?;
         let stdin = child.stdin.take().context("no standard input")?;
         let stdout = child.stdout.take().context("no standard output")?;
-        Ok(Self {
-            child,
-            stdin,
-            stdout: BufReader::new(stdout),
-            name,
-        })
+        Ok(Self { child, stdin, stdout: BufReader::new(stdout), name })
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -59,11 +54,7 @@ impl Holder {
         let mut text = String::new();
         self.stdout.read_line(&mut text)?;
         let mut words = text.split_whitespace().map(str::to_owned);
-        ensure!(
-            words.next().as_deref() == Some(key),
-            "{} said {text:?} in place of {key}",
-            self.name
-        );
+        ensure!(words.next().as_deref() == Some(key), "{} said {text:?} in place of {key}", self.name);
         Ok(words.collect())
     }
 
@@ -99,19 +90,12 @@ impl Witness {
     /// Puts ends into the first, the middle and the last namespace that `pid` holds.
     pub(crate) fn place(bench: &Bench, pid: u32) -> anyhow::Result<Self> {
         let held = machine::held_by(pid)?;
-        ensure!(
-            held.len() >= 3,
-            "process {pid} holds {} namespaces",
-            held.len()
-        );
+        ensure!(held.len() >= 3, "process {pid} holds {} namespaces", held.len());
         let ends = [0, held.len() / 2, held.len() - 1].map(|index| &held[index]);
         let mut command = Command::new(bench.raw.join("witness"));
         let mut holder = Holder::spawn(command.args(ends))?;
         holder.line("ready")?;
-        Ok(Self {
-            holder,
-            lab: held.len(),
-        })
+        Ok(Self { holder, lab: held.len() })
     }
 
     /// Begins to watch: the lab must be told to go right after. The times count from now.
@@ -122,11 +106,7 @@ impl Witness {
         Ok(std::thread::spawn(move || {
             self.holder.line("links")?;
             let links = start.elapsed().as_secs_f64();
-            let namespaces = self
-                .holder
-                .line("namespaces")
-                .is_ok()
-                .then(|| start.elapsed().as_secs_f64());
+            let namespaces = self.holder.line("namespaces").is_ok().then(|| start.elapsed().as_secs_f64());
             self.holder.end()?;
             Ok(Gone { links, namespaces })
         }))
@@ -146,12 +126,7 @@ impl<'a> Lab<'a> {
     pub(crate) fn up(bench: &'a Bench, name: &str, text: &str) -> anyhow::Result<(Self, f64)> {
         let file = bench.scratch.path().join(format!("{name}.yaml"));
         std::fs::write(&file, text)?;
-        let mut lab = Self {
-            bench,
-            file,
-            name: name.to_owned(),
-            down: false,
-        };
+        let mut lab = Self { bench, file, name: name.to_owned(), down: false };
         let start = Instant::now();
         let result = lab.call(&["up"]);
         let took = start.elapsed().as_secs_f64();
@@ -186,12 +161,7 @@ impl<'a> Lab<'a> {
         if !output.status.success() {
             let error = String::from_utf8_lossy(&output.stderr);
             let first: Vec<&str> = error.lines().take(3).collect();
-            bail!(
-                "netloom {} ended with {}: {}",
-                words.join(" "),
-                output.status,
-                first.join(" ")
-            );
+            bail!("netloom {} ended with {}: {}", words.join(" "), output.status, first.join(" "));
         }
         Ok(())
     }
@@ -217,9 +187,7 @@ pub(crate) enum Nodes {
 
 /// A lab file: a ring of `n` nodes with the floor's addresses.
 pub(crate) fn ring(n: usize, nodes: Nodes) -> String {
-    let mut text = String::from(
-        "apiVersion: netloom.dev/v1alpha1\nkind: Lab\nmetadata: {name: ring}\nspec:\n",
-    );
+    let mut text = String::from("apiVersion: netloom.dev/v1alpha1\nkind: Lab\nmetadata: {name: ring}\nspec:\n");
     text += match nodes {
         Nodes::Idle => "",
         Nodes::Populated => {

@@ -31,20 +31,12 @@ impl Contention {
         Self {
             stolen: ticks.get(7).copied().unwrap_or(0),
             total: ticks.iter().take(8).sum(),
-            load: load
-                .split_whitespace()
-                .next()
-                .and_then(|word| word.parse().ok())
-                .unwrap_or(0.0),
+            load: load.split_whitespace().next().and_then(|word| word.parse().ok()).unwrap_or(0.0),
         }
     }
 
     pub(crate) fn since(&self, before: &Self) -> Self {
-        Self {
-            stolen: self.stolen - before.stolen,
-            total: self.total - before.total,
-            load: self.load,
-        }
+        Self { stolen: self.stolen - before.stolen, total: self.total - before.total, load: self.load }
     }
 
     /// Percent of the processors' time that the hypervisor took.
@@ -57,9 +49,7 @@ impl Contention {
 /// Network namespaces the kernel still knows, those being taken down included.
 pub(crate) fn namespaces() -> Option<i64> {
     let slab = fs::read_to_string("/proc/slabinfo").ok()?;
-    let line = slab
-        .lines()
-        .find(|line| line.starts_with("net_namespace "))?;
+    let line = slab.lines().find(|line| line.starts_with("net_namespace "))?;
     line.split_whitespace().nth(1)?.parse().ok()
 }
 
@@ -119,11 +109,7 @@ pub(crate) fn held_by(pid: u32) -> anyhow::Result<Vec<PathBuf>> {
 pub(crate) fn holder(text: &str) -> anyhow::Result<u32> {
     let mut best = None;
     for entry in fs::read_dir("/proc")?.filter_map(Result::ok) {
-        let Some(pid) = entry
-            .file_name()
-            .to_str()
-            .and_then(|name| name.parse::<u32>().ok())
-        else {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else {
             continue;
         };
         if pid == std::process::id() || !mentions(&entry.path(), text) {
@@ -134,13 +120,11 @@ pub(crate) fn holder(text: &str) -> anyhow::Result<u32> {
             best = Some((count, pid));
         }
     }
-    best.map(|(_, pid)| pid)
-        .with_context(|| format!("no process named {text} holds network namespaces"))
+    best.map(|(_, pid)| pid).with_context(|| format!("no process named {text} holds network namespaces"))
 }
 
 fn mentions(process: &Path, text: &str) -> bool {
-    ["cmdline", "comm"].iter().any(|file| {
-        fs::read(process.join(file))
-            .is_ok_and(|bytes| String::from_utf8_lossy(&bytes).contains(text))
-    })
+    ["cmdline", "comm"]
+        .iter()
+        .any(|file| fs::read(process.join(file)).is_ok_and(|bytes| String::from_utf8_lossy(&bytes).contains(text)))
 }

@@ -9,12 +9,7 @@ use super::rows::{Goal, Row, Unit};
 use super::{Options, Samples};
 
 /// The page kept as benches/RESULTS.md.
-pub(crate) fn markdown(
-    rows: &[Row],
-    samples: &Samples,
-    contention: &Contention,
-    options: &Options,
-) -> String {
+pub(crate) fn markdown(rows: &[Row], samples: &Samples, contention: &Contention, options: &Options) -> String {
     let mut text = String::from(
         "# Benchmarks\n\n\
          Written by `make bench`. Each value is the median of interleaved rounds of one run; only the\n\
@@ -37,11 +32,7 @@ pub(crate) fn markdown(
             row.what,
             written(row.ours, row.unit),
             row.against,
-            if row.against.is_empty() {
-                String::new()
-            } else {
-                written(row.theirs, row.unit)
-            },
+            if row.against.is_empty() { String::new() } else { written(row.theirs, row.unit) },
             result(row),
             reach(row),
             match (row.goal, row.reached()) {
@@ -62,12 +53,7 @@ pub(crate) fn markdown(
 }
 
 /// Everything, for programs.
-pub(crate) fn json(
-    rows: &[Row],
-    samples: &Samples,
-    contention: &Contention,
-    options: &Options,
-) -> Value {
+pub(crate) fn json(rows: &[Row], samples: &Samples, contention: &Contention, options: &Options) -> Value {
     json!({
         "machine": machine(),
         "nodes": options.nodes,
@@ -95,14 +81,9 @@ fn machine() -> String {
     let model = cpu
         .lines()
         .find_map(|line| line.strip_prefix("model name"))
-        .map_or("an unknown processor", |rest| {
-            rest.trim_start_matches([' ', '\t', ':'])
-        });
+        .map_or("an unknown processor", |rest| rest.trim_start_matches([' ', '\t', ':']));
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    format!(
-        "{cores} × {model}, Linux {}",
-        read("/proc/sys/kernel/osrelease").trim()
-    )
+    format!("{cores} × {model}, Linux {}", read("/proc/sys/kernel/osrelease").trim())
 }
 
 fn written(value: Option<f64>, unit: Unit) -> String {

@@ -65,33 +65,11 @@ const fn row(
     against: (&'static str, &'static str),
     goal: Goal,
 ) -> Definition {
-    Definition {
-        scenario,
-        what,
-        against: against.0,
-        ours,
-        theirs: Some(against.1),
-        unit: Unit::Seconds,
-        goal,
-    }
+    Definition { scenario, what, against: against.0, ours, theirs: Some(against.1), unit: Unit::Seconds, goal }
 }
 
-const fn alone(
-    scenario: &'static str,
-    what: &'static str,
-    ours: &'static str,
-    unit: Unit,
-    goal: Goal,
-) -> Definition {
-    Definition {
-        scenario,
-        what,
-        against: "",
-        ours,
-        theirs: None,
-        unit,
-        goal,
-    }
+const fn alone(scenario: &'static str, what: &'static str, ours: &'static str, unit: Unit, goal: Goal) -> Definition {
+    Definition { scenario, what, against: "", ours, theirs: None, unit, goal }
 }
 
 const fn in_unit(mut definition: Definition, unit: Unit) -> Definition {
@@ -139,14 +117,10 @@ pub(crate) fn judge(samples: &Samples, nodes: usize, wanted: impl Fn(&str) -> bo
                 ours,
                 theirs,
                 result: match definition.goal {
-                    Goal::RatioAtMost(_) | Goal::RatioAtLeast(_) => {
-                        both().map(|(ours, theirs)| ours / theirs)
-                    }
+                    Goal::RatioAtMost(_) | Goal::RatioAtLeast(_) => both().map(|(ours, theirs)| ours / theirs),
                     Goal::FasterBy(_) => both().map(|(ours, theirs)| theirs / ours),
                     Goal::AtMost(_) => ours,
-                    Goal::Report if definition.theirs.is_some() => {
-                        both().map(|(ours, theirs)| ours / theirs)
-                    }
+                    Goal::Report if definition.theirs.is_some() => both().map(|(ours, theirs)| ours / theirs),
                     Goal::Report => ours,
                 },
             }

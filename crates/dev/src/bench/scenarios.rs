@@ -14,13 +14,8 @@ use super::{Bench, Samples, machine};
 type Scenario = fn(&Bench, &mut Samples);
 
 /// Every scenario by the name `--only` takes.
-pub(crate) const ALL: [(&str, Scenario); 5] = [
-    ("create", create),
-    ("ring300", ring300),
-    ("wire", wire),
-    ("relay", relay),
-    ("memory", memory),
-];
+pub(crate) const ALL: [(&str, Scenario); 5] =
+    [("create", create), ("ring300", ring300), ("wire", wire), ("relay", relay), ("memory", memory)];
 
 /// Runs the sides of one round; every second round begins with the last.
 fn interleave(round: usize, samples: &mut Samples, sides: &[Side<'_>]) {
@@ -45,25 +40,16 @@ struct Side<'a> {
 }
 
 fn side<'a>(name: &'a str, run: impl Fn(&mut Samples) -> anyhow::Result<()> + 'a) -> Side<'a> {
-    Side {
-        name,
-        run: Box::new(run),
-    }
+    Side { name, run: Box::new(run) }
 }
 
 fn create(bench: &Bench, samples: &mut Samples) {
     let n = bench.nodes;
     for round in 0..bench.rounds {
         let mut sides = vec![
-            side("floor, idle", |samples| {
-                floor_ring(bench, samples, n, false, "floor.idle")
-            }),
-            side("netloom, idle", |samples| {
-                netloom_ring(bench, samples, n, Nodes::Idle, "netloom.idle")
-            }),
-            side("floor, populated", |samples| {
-                floor_ring(bench, samples, n, true, "floor.populated")
-            }),
+            side("floor, idle", |samples| floor_ring(bench, samples, n, false, "floor.idle")),
+            side("netloom, idle", |samples| netloom_ring(bench, samples, n, Nodes::Idle, "netloom.idle")),
+            side("floor, populated", |samples| floor_ring(bench, samples, n, true, "floor.populated")),
             side("netloom, populated", |samples| {
                 netloom_ring(bench, samples, n, Nodes::Populated, "netloom.populated")
             }),
@@ -82,12 +68,8 @@ fn ring300(bench: &Bench, samples: &mut Samples) {
             round,
             samples,
             &[
-                side("floor, 300", |samples| {
-                    floor_ring(bench, samples, 300, false, "floor.300")
-                }),
-                side("netloom, 300", |samples| {
-                    netloom_ring(bench, samples, 300, Nodes::Idle, "netloom.300")
-                }),
+                side("floor, 300", |samples| floor_ring(bench, samples, 300, false, "floor.300")),
+                side("netloom, 300", |samples| netloom_ring(bench, samples, 300, Nodes::Idle, "netloom.300")),
             ],
         );
     }
@@ -102,13 +84,7 @@ fn floor(bench: &Bench, n: usize, populated: bool) -> anyhow::Result<(Holder, f6
     Holder::start(&mut command)
 }
 
-fn floor_ring(
-    bench: &Bench,
-    samples: &mut Samples,
-    n: usize,
-    populated: bool,
-    series: &str,
-) -> anyhow::Result<()> {
+fn floor_ring(bench: &Bench, samples: &mut Samples, n: usize, populated: bool, series: &str) -> anyhow::Result<()> {
     let (mut floor, up) = floor(bench, n, populated)?;
     samples.add(&format!("{series}.up"), up);
     let witness = Witness::place(bench, floor.pid())?.watch()?;
@@ -123,27 +99,16 @@ fn floor_ring(
     went(samples, series, witness)
 }
 
-fn went(
-    samples: &mut Samples,
-    series: &str,
-    witness: JoinHandle<anyhow::Result<Gone>>,
-) -> anyhow::Result<()> {
+fn went(samples: &mut Samples, series: &str, witness: JoinHandle<anyhow::Result<Gone>>) -> anyhow::Result<()> {
     let gone = witness.join().ok().context("the witness's thread")??;
     samples.add(&format!("{series}.links-gone"), gone.links);
-    let namespaces = gone
-        .namespaces
-        .context("something else on this machine makes namespaces: their end was not seen")?;
+    let namespaces =
+        gone.namespaces.context("something else on this machine makes namespaces: their end was not seen")?;
     samples.add(&format!("{series}.namespaces-gone"), namespaces);
     Ok(())
 }
 
-fn netloom_ring(
-    bench: &Bench,
-    samples: &mut Samples,
-    n: usize,
-    nodes: Nodes,
-    series: &str,
-) -> anyhow::Result<()> {
+fn netloom_ring(bench: &Bench, samples: &mut Samples, n: usize, nodes: Nodes, series: &str) -> anyhow::Result<()> {
     let (lab, up) = Lab::up(bench, "bench-ring", &ring(n, nodes))?;
     let keeper = lab.keeper()?;
     let held = machine::held_by(keeper)?.len();
@@ -211,8 +176,8 @@ fn pair(pid: u32) -> anyhow::Result<Pair> {
             .arg(format!("--net={}", namespace.display()))
             .args(["ip", "-j", "-4", "address"])
             .output()?;
-        let interfaces: Vec<Interface> = serde_json::from_slice(&output.stdout)
-            .with_context(|| format!("addresses in {}", namespace.display()))?;
+        let interfaces: Vec<Interface> =
+            serde_json::from_slice(&output.stdout).with_context(|| format!("addresses in {}", namespace.display()))?;
         for address in interfaces.iter().flat_map(|interface| &interface.addr_info) {
             match (address.local.as_str(), address.prefixlen) {
                 ("10.0.0.1", 30) => a = Some(namespace.clone()),
@@ -231,23 +196,14 @@ fn pair(pid: u32) -> anyhow::Result<Pair> {
 impl Pair {
     /// Runs the raw program `pair` and returns its numbers by name.
     fn measure(&self, raw: &Path, what: &str, amount: &str) -> anyhow::Result<Vec<(String, f64)>> {
-        let output = Command::new(raw.join("pair"))
-            .arg(what)
-            .args([&self.a, &self.b])
-            .args([&self.address, amount])
-            .output()?;
+        let output =
+            Command::new(raw.join("pair")).arg(what).args([&self.a, &self.b]).args([&self.address, amount]).output()?;
         if !output.status.success() {
-            bail!(
-                "pair {what}: {}",
-                String::from_utf8_lossy(&output.stderr).trim()
-            );
+            bail!("pair {what}: {}", String::from_utf8_lossy(&output.stderr).trim());
         }
         let text = String::from_utf8_lossy(&output.stdout);
         let words: Vec<&str> = text.split_whitespace().collect();
-        words
-            .chunks_exact(2)
-            .map(|pair| Ok((pair[0].to_owned(), pair[1].parse()?)))
-            .collect()
+        words.chunks_exact(2).map(|pair| Ok((pair[0].to_owned(), pair[1].parse()?))).collect()
     }
 
     fn value(&self, raw: &Path, what: &str, amount: &str, name: &str) -> anyhow::Result<f64> {
@@ -276,12 +232,8 @@ fn wire(bench: &Bench, samples: &mut Samples) {
                 round,
                 samples,
                 &[
-                    side("a hand-made veth", |samples| {
-                        measure("floor.wire", &raw, samples)
-                    }),
-                    side("netloom's link", |samples| {
-                        measure("netloom.wire", &ours, samples)
-                    }),
+                    side("a hand-made veth", |samples| measure("floor.wire", &raw, samples)),
+                    side("netloom's link", |samples| measure("netloom.wire", &ours, samples)),
                 ],
             );
         }
@@ -295,11 +247,7 @@ fn wire(bench: &Bench, samples: &mut Samples) {
 
 /// A ring of three whose first link delays.
 fn delayed(delay: &str) -> String {
-    ring(3, Nodes::Idle).replacen(
-        "    - endpoints:",
-        &format!("    - impair: {{delay: {delay}}}\n      endpoints:"),
-        1,
-    )
+    ring(3, Nodes::Idle).replacen("    - endpoints:", &format!("    - impair: {{delay: {delay}}}\n      endpoints:"), 1)
 }
 
 fn relay(bench: &Bench, samples: &mut Samples) {

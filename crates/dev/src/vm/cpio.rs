@@ -89,17 +89,9 @@ mod tests {
                 return;
             }
         };
-        child
-            .stdin
-            .take()
-            .unwrap()
-            .write_all(&archive.finish())
-            .unwrap();
+        child.stdin.take().unwrap().write_all(&archive.finish()).unwrap();
         assert!(child.wait_with_output().unwrap().status.success());
-        assert_eq!(
-            std::fs::read(directory.path().join("d/odd")).unwrap(),
-            b"12345"
-        );
+        assert_eq!(std::fs::read(directory.path().join("d/odd")).unwrap(), b"12345");
         assert_eq!(std::fs::read(directory.path().join("empty")).unwrap(), b"");
     }
 }

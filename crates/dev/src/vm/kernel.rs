@@ -86,18 +86,13 @@ fn fetch(cache: &Path) -> anyhow::Result<PathBuf> {
         // Somebody else was quicker.
         _ = fs::remove_dir_all(&work);
     }
-    ensure!(
-        ready.join("vmlinux").exists(),
-        "{} holds no kernel after unpacking",
-        ready.display()
-    );
+    ensure!(ready.join("vmlinux").exists(), "{} holds no kernel after unpacking", ready.display());
     Ok(ready)
 }
 
 fn package_name() -> anyhow::Result<String> {
-    let text = run(Command::new("apt-cache").args(["depends", "linux-image-amd64"])).context(
-        "only Debian's kernel packages are known here (Ubuntu splits its kernel over several)",
-    )?;
+    let text = run(Command::new("apt-cache").args(["depends", "linux-image-amd64"]))
+        .context("only Debian's kernel packages are known here (Ubuntu splits its kernel over several)")?;
     text.lines()
         .filter_map(|line| line.trim().strip_prefix("Depends: "))
         .find(|name| name.starts_with("linux-image-"))
@@ -106,9 +101,7 @@ fn package_name() -> anyhow::Result<String> {
 }
 
 fn unpack(package: &str, work: &Path) -> anyhow::Result<()> {
-    run(Command::new("apt-get")
-        .args(["-q", "download", package])
-        .current_dir(work))?;
+    run(Command::new("apt-get").args(["-q", "download", package]).current_dir(work))?;
     let deb = fs::read_dir(work)?
         .filter_map(|entry| Some(entry.ok()?.path()))
         .find(|path| path.extension().is_some_and(|extension| extension == "deb"))
@@ -171,18 +164,10 @@ fn initramfs(tree: &Path) -> anyhow::Result<Vec<u8>> {
     let release = release(tree)?;
     let mut names: Vec<String> = Vec::new();
     for module in BOOT_MODULES {
-        let text = run(Command::new("modprobe").arg("-d").arg(tree).args([
-            "-S",
-            &release,
-            "--show-depends",
-            module,
-        ]))?;
+        let text = run(Command::new("modprobe").arg("-d").arg(tree).args(["-S", &release, "--show-depends", module]))?;
         for path in text.lines().filter_map(|line| line.strip_prefix("insmod ")) {
             let path = Path::new(path.trim());
-            let name = path
-                .file_name()
-                .and_then(|name| name.to_str())
-                .context("a module has an odd name")?;
+            let name = path.file_name().and_then(|name| name.to_str()).context("a module has an odd name")?;
             if !names.iter().any(|other| other == name) {
                 archive.file(&format!("m/{name}"), 0o644, &fs::read(path)?);
                 names.push(name.to_owned());
@@ -201,10 +186,7 @@ fn run(command: &mut Command) -> anyhow::Result<String> {
         .output()
         .with_context(|| format!("cannot start {name}: `make setup` installs what is needed"))?;
     if !output.status.success() {
-        bail!(
-            "{name} failed: {}",
-            String::from_utf8_lossy(&output.stderr).trim()
-        );
+        bail!("{name} failed: {}", String::from_utf8_lossy(&output.stderr).trim());
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
