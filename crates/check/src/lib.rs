@@ -5,13 +5,20 @@
 //! | [`world`] | [`World`]: what a check needs of a lab; [`netloom_engine::Lab`] is one |
 //! | [`verdict`] | results as plain data: status, cause, measured values with units, evidence |
 //! | [`probe`] | one question to the network: echo, TCP, UDP, path, MTU, HTTP, DNS; the answer has a cause |
+//! | [`expect`] | one module per expectation |
+//! | [`traffic`] | numbered streams and what became of them |
+//! | [`fault`] | faults, the stack that puts them back, whether a stream crosses them |
+//! | [`run`] | the runner |
 //! | [`resolve`], [`observe`] | names to addresses by the plan; what the kernel holds now |
 
 pub mod error;
 pub mod expect;
+pub mod fault;
 pub mod observe;
 pub mod probe;
 pub mod resolve;
+pub mod run;
+pub mod traffic;
 pub mod verdict;
 pub mod world;
 

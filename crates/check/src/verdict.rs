@@ -414,6 +414,14 @@ pub struct Contention {
     /// Time netloom's own threads were ready and had no processor (second field of /proc/PID/task/TID/schedstat), seconds.
     #[serde(with = "seconds", rename = "runDelaySeconds")]
     pub run_delay: Duration,
+    /// Time some task of the machine waited for a processor (`/proc/pressure/cpu`), where the kernel keeps it; seconds.
+    #[serde(
+        with = "seconds::option",
+        rename = "pressureSeconds",
+        skip_serializing_if = "Option::is_none",
+        default
+    )]
+    pub pressure: Option<Duration>,
     /// Processors of the machine.
     pub processors: u32,
 }

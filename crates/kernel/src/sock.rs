@@ -43,6 +43,23 @@ pub fn stamp_arrivals(fd: impl AsFd) -> io::Result<()> {
     set(fd, libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, &1i32)
 }
 
+/// Gives a socket room for `bytes` of waiting packets, beyond the machine's limit where that is permitted (`SO_RCVBUFFORCE`).
+///
+/// # Errors
+/// Those of `setsockopt`.
+pub fn receive_room(fd: impl AsFd, bytes: i32) -> io::Result<()> {
+    set(&fd, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, &bytes)
+        .or_else(|_| set(&fd, libc::SOL_SOCKET, libc::SO_RCVBUF, &bytes))
+}
+
+/// Has the kernel say with each packet how many the socket had no room for (`SO_RXQ_OVFL`).
+///
+/// # Errors
+/// Those of `setsockopt`.
+pub fn count_overflow(fd: impl AsFd) -> io::Result<()> {
+    set(fd, libc::SOL_SOCKET, libc::SO_RXQ_OVFL, &1i32)
+}
+
 /// Has the kernel queue ICMP errors with all they say (`IP_RECVERR`, `IPV6_RECVERR`); read them with [`receive_error`].
 ///
 /// # Errors
@@ -110,6 +127,8 @@ pub struct Received {
     pub from: Option<SocketAddr>,
     /// Arrival by the kernel's stamp, nanoseconds since 1970; the time of the call without [`stamp_arrivals`].
     pub at_ns: u64,
+    /// Packets the socket had no room for so far, with [`count_overflow`].
+    pub overflow: u32,
 }
 
 /// Receives one packet without waiting; `None` when there is none.
@@ -129,7 +148,7 @@ pub fn receive_waiting(fd: impl AsFd, buffer: &mut [u8]) -> io::Result<Option<Re
 }
 
 fn receive_with(fd: impl AsFd, buffer: &mut [u8], flags: MsgFlags) -> io::Result<Option<Received>> {
-    let mut control = nix::cmsg_space!(libc::timespec);
+    let mut control = nix::cmsg_space!(libc::timespec, u32);
     let mut parts = [IoSliceMut::new(buffer)];
     let message = match recvmsg::<SockaddrStorage>(
         fd.as_fd().as_raw_fd(),
@@ -141,22 +160,22 @@ fn receive_with(fd: impl AsFd, buffer: &mut [u8], flags: MsgFlags) -> io::Result
         Err(nix::Error::EAGAIN | nix::Error::EINTR) => return Ok(None),
         Err(e) => return Err(e.into()),
     };
-    let stamp = message
-        .cmsgs()
-        .ok()
-        .into_iter()
-        .flatten()
-        .find_map(|c| match c {
-            ControlMessageOwned::ScmTimestampns(t) => Some(
-                u64::try_from(t.tv_sec()).unwrap_or(0) * 1_000_000_000
-                    + u64::try_from(t.tv_nsec()).unwrap_or(0),
-            ),
-            _ => None,
-        });
+    let (mut stamp, mut overflow) = (None, 0);
+    for c in message.cmsgs().ok().into_iter().flatten() {
+        match c {
+            ControlMessageOwned::ScmTimestampns(t) => {
+                let seconds = u64::try_from(t.tv_sec()).unwrap_or(0);
+                stamp = Some(seconds * 1_000_000_000 + u64::try_from(t.tv_nsec()).unwrap_or(0));
+            }
+            ControlMessageOwned::RxqOvfl(n) => overflow = n,
+            _ => {}
+        }
+    }
     Ok(Some(Received {
         length: message.bytes,
         from: message.address.as_ref().and_then(socket_address),
         at_ns: stamp.unwrap_or_else(now_ns),
+        overflow,
     }))
 }
 

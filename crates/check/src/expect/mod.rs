@@ -5,6 +5,7 @@ pub mod bgp;
 pub mod denied;
 pub mod links;
 pub mod ospf;
+pub mod outage;
 pub mod policy;
 pub mod reach;
 pub mod route;
@@ -14,8 +15,10 @@ use std::time::Duration;
 use netloom_api::test::Expect;
 
 use crate::error::{Error, Result};
+use crate::fault::crossing::Crossing;
 use crate::probe;
 use crate::resolve::Owners;
+use crate::traffic::Stream;
 use crate::verdict::{Cause, Finding, Measurement, Status};
 use crate::world::World;
 
@@ -27,6 +30,10 @@ pub struct Context<'w> {
     pub owners: Owners,
     /// How long a probe waits.
     pub patience: Duration,
+    /// Streams of the test.
+    pub streams: Vec<Stream>,
+    /// What was seen of them before each fault.
+    pub crossings: Vec<Crossing>,
 }
 
 impl<'w> Context<'w> {
@@ -36,6 +43,8 @@ impl<'w> Context<'w> {
             world,
             owners: Owners::of(world.plan()),
             patience: probe::patience(world),
+            streams: Vec::new(),
+            crossings: Vec::new(),
         }
     }
 }
@@ -118,6 +127,7 @@ pub fn look(expect: &Expect, context: &Context<'_>) -> Check {
         Expect::Route(e) => route::look(e, context),
         Expect::Bgp(e) => bgp::look(e, context),
         Expect::Ospf(e) => ospf::look(e, context),
+        Expect::Outage(e) => outage::look(e, context),
         other => Err(Error::Invalid(format!(
             "{} cannot be checked yet",
             describe(other)

@@ -259,7 +259,7 @@ impl World for Bench {
             }
             FaultOp::Blackhole(e) => {
                 let script = format!(
-                    "tc qdisc add dev {0} clsact; tc filter add dev {0} egress protocol all u32 match u32 0 0 action drop",
+                    "nft add table netdev hole; nft add chain netdev hole out '{{ type filter hook egress device {0} priority 0; policy drop; }}'",
                     e.interface
                 );
                 self.sh(e.node.as_str(), &script);
@@ -274,10 +274,7 @@ impl World for Bench {
             Undo::LinkUp(e) => {
                 drop(self.sh(e.node.as_str(), &format!("ip link set {} up", e.interface)))
             }
-            Undo::Unblackhole(e) => drop(self.sh(
-                e.node.as_str(),
-                &format!("tc qdisc del dev {} clsact", e.interface),
-            )),
+            Undo::Unblackhole(e) => drop(self.sh(e.node.as_str(), "nft delete table netdev hole")),
             other => return Err(Error::Invalid(format!("the bench cannot undo {other:?}"))),
         }
         Ok(())

@@ -4,3 +4,4 @@
 mod bench;
 mod expects;
 mod probes;
+mod runs;
