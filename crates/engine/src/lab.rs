@@ -1,21 +1,36 @@
 //! A running lab, as the commands and checks see it.
 
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use netloom_api::node::NodeKind;
 use netloom_api::values::{EndRef, NodeName};
 use netloom_kernel::netns::Netns;
-use netloom_kernel::rtnl::{Link, LinkStats};
+use netloom_kernel::rtnl::{Link, LinkStats, Rtnl};
 use netloom_plan::desired::{EndPlan, LinkPlan, NodePlan, Plan};
+use netloom_runtimes::client::{Client, Events};
+use netloom_runtimes::exec::{Command, Target};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::options::RunDir;
-use crate::run::{Instance, later};
+use crate::run::{Instance, later, not_up};
+use crate::spaces::held_name;
+use crate::start;
+use crate::state::Dir;
+use crate::topology::{Topology, has_namespace};
 
-/// A handle on a running lab. Cheap to clone into threads; every method may be called from any thread.
+/// Nodes that are powered off, in the keeper's values.
+pub(crate) const STOPPED: &str = "stopped/";
+
+/// A handle on a running lab; every method may be called from any thread.
 #[derive(Debug)]
 pub struct Lab {
-    plan: Plan,
+    pub(crate) dir: Dir,
+    pub(crate) instance: Instance,
+    pub(crate) plan: Plan,
+    client: Mutex<Client>,
 }
 
 /// How a node does.
@@ -54,6 +69,8 @@ pub struct ProcessStatus {
     pub pid: Option<i32>,
     /// Exit code, or 128 + signal, once it has ended.
     pub exit: Option<i32>,
+    /// How often it was started.
+    pub starts: u32,
 }
 
 /// One end of a link as the kernel sees it.
@@ -125,27 +142,52 @@ impl Output {
     }
 }
 
-/// What happens in a running lab, one JSON object each: process exits, starts, stops, link changes, faults.
+/// What happens in a running lab, one JSON object each: process starts and exits, node stops and starts, link changes, faults.
+/// `event` says what, `time` when (milliseconds of the Unix epoch). Ends when the lab does.
 #[derive(Debug)]
-pub struct EventStream {
-    _private: (),
-}
+pub struct EventStream(Events);
 
 impl Iterator for EventStream {
-    type Item = Result<serde_json::Value>;
-    fn next(&mut self) -> Option<Self::Item> {
-        None
+    type Item = serde_json::Value;
+
+    fn next(&mut self) -> Option<serde_json::Value> {
+        self.0.wait()
+    }
+}
+
+impl std::os::fd::AsFd for EventStream {
+    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.0.as_fd()
     }
 }
 
 impl Lab {
+    pub(crate) fn new(dir: Dir, mut instance: Instance, plan: Plan, client: Client) -> Lab {
+        instance.keeper = Some(client.keeper());
+        Lab {
+            dir,
+            instance,
+            plan,
+            client: Mutex::new(client),
+        }
+    }
+
     /// Connects to a running lab.
     ///
     /// # Errors
     /// [`Error::NotUp`], naming the labs that are.
     pub fn open(run_dir: &RunDir, instance: &str) -> Result<Lab> {
-        let _ = (run_dir, instance);
-        Err(later("open"))
+        let dir = Dir::new(run_dir, instance);
+        let Some(client) = dir.keeper() else {
+            return Err(not_up(run_dir, instance));
+        };
+        let record = dir.read_record()?;
+        Ok(Lab::new(
+            dir.clone(),
+            record.instance,
+            dir.read_plan()?,
+            client,
+        ))
     }
 
     /// The plan that was applied last.
@@ -155,7 +197,12 @@ impl Lab {
 
     /// Name, source, keeper.
     pub fn instance(&self) -> &Instance {
-        unreachable!("no lab is made yet")
+        &self.instance
+    }
+
+    /// The one connection to the keeper.
+    pub(crate) fn client(&self) -> MutexGuard<'_, Client> {
+        self.client.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The plan of a node.
@@ -163,12 +210,19 @@ impl Lab {
     /// # Errors
     /// [`Error::Unknown`] listing the nodes.
     pub fn node(&self, node: &str) -> Result<&NodePlan> {
-        self.plan.nodes.get(node).ok_or_else(|| Error::Unknown {
-            instance: self.plan.instance.to_string(),
-            what: "node",
-            name: node.into(),
-            known: self.plan.nodes.keys().map(ToString::to_string).collect(),
-        })
+        self.entry(node).map(|(_, plan)| plan)
+    }
+
+    pub(crate) fn entry(&self, node: &str) -> Result<(&NodeName, &NodePlan)> {
+        self.plan
+            .nodes
+            .get_key_value(node)
+            .ok_or_else(|| Error::Unknown {
+                instance: self.plan.instance.to_string(),
+                what: "node",
+                name: node.into(),
+                known: self.plan.nodes.keys().map(ToString::to_string).collect(),
+            })
     }
 
     /// The plan of an end, of its link and of the other end.
@@ -202,8 +256,7 @@ impl Lab {
     /// # Errors
     /// [`Error::Unknown`], or when the keeper is gone.
     pub fn netns(&self, node: &str) -> Result<Netns> {
-        let _ = node;
-        Err(later("netns"))
+        self.netns_of(&[node]).map(|mut all| all.remove(0))
     }
 
     /// Handles on many nodes' namespaces, in the order asked for.
@@ -211,7 +264,23 @@ impl Lab {
     /// # Errors
     /// As [`Lab::netns`].
     pub fn netns_of(&self, nodes: &[&str]) -> Result<Vec<Netns>> {
-        nodes.iter().map(|node| self.netns(node)).collect()
+        for node in nodes {
+            if !has_namespace(self.node(node)?) {
+                let reason =
+                    "it is an interface of the host and has no namespace of its own".into();
+                return Err(Error::Node {
+                    node: (*node).into(),
+                    reason,
+                });
+            }
+        }
+        let names: Vec<&str> = nodes.iter().map(|node| held_name(node)).collect();
+        Ok(self
+            .client()
+            .fds(&names)?
+            .into_iter()
+            .map(Netns::from_fd)
+            .collect())
     }
 
     /// State of every node and process.
@@ -219,7 +288,46 @@ impl Lab {
     /// # Errors
     /// When the keeper is gone.
     pub fn status(&self) -> Result<Vec<NodeStatus>> {
-        Err(later("status"))
+        let (records, stopped) = {
+            let mut client = self.client();
+            (client.list()?, client.get(STOPPED)?)
+        };
+        let records: HashMap<&str, _> = records
+            .iter()
+            .map(|record| (record.name.as_str(), record))
+            .collect();
+        let status = self.plan.nodes.iter().map(|(name, node)| {
+            let record = records.get(name.as_str());
+            let processes: Vec<ProcessStatus> = record
+                .map(|record| &record.processes)
+                .into_iter()
+                .flatten()
+                .map(|process| ProcessStatus {
+                    name: process.name.clone(),
+                    pid: process.exit.is_none().then_some(process.pid),
+                    exit: process.exit.map(|exit| exit.shell_code()),
+                    starts: process.starts,
+                })
+                .collect();
+            let runs = |name: &String| processes.iter().any(|p| p.name == *name && p.pid.is_some());
+            let init = record.and_then(|record| record.init);
+            let state = if stopped.contains_key(&format!("{STOPPED}{name}")) {
+                NodeState::Stopped
+            } else if !node.populated && init.is_none() {
+                NodeState::Idle
+            } else if (node.populated && init.is_none()) || !node.processes.keys().all(runs) {
+                NodeState::Degraded
+            } else {
+                NodeState::Running
+            };
+            NodeStatus {
+                node: name.clone(),
+                state,
+                init,
+                processes,
+            }
+        });
+        Ok(status.collect())
     }
 
     /// State of every link end, or of one node's.
@@ -227,8 +335,68 @@ impl Lab {
     /// # Errors
     /// When the keeper is gone.
     pub fn links(&self, node: Option<&str>) -> Result<Vec<LinkStatus>> {
-        let _ = node;
-        Err(later("links"))
+        let nodes: Vec<&str> = match node {
+            Some(node) => vec![self.entry(node)?.0.as_str()],
+            None => self
+                .plan
+                .nodes
+                .iter()
+                .filter(|(_, n)| has_namespace(n))
+                .map(|(name, _)| name.as_str())
+                .collect(),
+        };
+        let topology = Topology::new(&self.plan);
+        let spaces = self.netns_of(&nodes)?;
+        let sockets = Rtnl::open_many(&spaces)?;
+        let mut all = Vec::new();
+        for (node, mut rtnl) in nodes.into_iter().zip(sockets) {
+            let links = rtnl.links()?;
+            for end in topology.ends(node) {
+                let link = links
+                    .iter()
+                    .find(|link| link.index == end.this.ifindex)
+                    .cloned();
+                all.push(LinkStatus {
+                    end: end.this.end(),
+                    peer: end.other.end(),
+                    link,
+                });
+            }
+        }
+        Ok(all)
+    }
+
+    /// What is needed to run something in a node; an idle one is populated now.
+    pub(crate) fn target(&self, name: &str) -> Result<Target> {
+        let (name, node) = self.entry(name)?;
+        if matches!(node.kind, NodeKind::Host | NodeKind::Lan) {
+            let reason = format!("nothing runs in a node of kind {}", node.kind.as_str());
+            return Err(Error::Node {
+                node: name.to_string(),
+                reason,
+            });
+        }
+        let mut client = self.client();
+        if let Ok(target) = client.target(name.as_str()) {
+            return Ok(target);
+        }
+        if client
+            .get(&format!("{STOPPED}{name}"))?
+            .contains_key(&format!("{STOPPED}{name}"))
+        {
+            let reason = format!(
+                "it is powered off; `netloom start {} {name}` starts it",
+                self.instance.name
+            );
+            return Err(Error::Node {
+                node: name.to_string(),
+                reason,
+            });
+        }
+        client.share([("/etc/hosts".to_owned(), self.plan.hosts_file.clone())].into())?;
+        let groups = start::cgroups(&self.plan, name, node)?;
+        client.start(start::node_spec(name, node, groups), Vec::new())?;
+        Ok(client.target(name.as_str())?)
     }
 
     /// Runs a command in a node and collects what it prints.
@@ -236,8 +404,15 @@ impl Lab {
     /// # Errors
     /// When it cannot be started; its own failure is in [`Output::status`].
     pub fn exec(&self, node: &str, argv: &[String], options: &ExecOptions) -> Result<Output> {
-        let _ = (node, argv, options);
-        Err(later("exec"))
+        let output =
+            self.target(node)?
+                .output(&command(argv, options), &options.stdin, options.timeout)?;
+        Ok(Output {
+            status: output.exit.shell_code(),
+            timed_out: output.timed_out,
+            stdout: output.stdout,
+            stderr: output.stderr,
+        })
     }
 
     /// Runs a command in a node on the caller's terminal and standard files. Returns its exit code, or 128 + signal.
@@ -245,8 +420,10 @@ impl Lab {
     /// # Errors
     /// When it cannot be started.
     pub fn attach(&self, node: &str, argv: &[String], options: &ExecOptions) -> Result<i32> {
-        let _ = (node, argv, options);
-        Err(later("attach"))
+        Ok(self
+            .target(node)?
+            .attach(&command(argv, options))?
+            .shell_code())
     }
 
     /// Asks an FRR daemon of a node over its own socket, such as `vty("leaf1", "bgpd", "show bgp summary")`.
@@ -254,8 +431,24 @@ impl Lab {
     /// # Errors
     /// When the daemon does not answer or refuses the command.
     pub fn vty(&self, node: &str, daemon: &str, command: &str) -> Result<String> {
-        let _ = (node, daemon, command);
-        Err(later("vty"))
+        self.router(node)?;
+        ask(node, &self.target(node)?, daemon, command)
+    }
+
+    /// The daemons of a router.
+    fn router(&self, node: &str) -> Result<&[String]> {
+        let plan = self.node(node)?;
+        if plan.ready.frr.is_empty() {
+            let reason = format!(
+                "it is of kind {} and runs no FRR daemon",
+                plan.kind.as_str()
+            );
+            return Err(Error::Node {
+                node: node.into(),
+                reason,
+            });
+        }
+        Ok(&plan.ready.frr)
     }
 
     /// As [`Lab::vty`], for commands that end in `json`.
@@ -273,8 +466,9 @@ impl Lab {
     /// # Errors
     /// [`Error::Unknown`], or the kernel's.
     pub fn link_stats(&self, end: &EndRef) -> Result<LinkStats> {
-        let _ = end;
-        Err(later("link_stats"))
+        let (_, plan, _) = self.end(end)?;
+        let mut rtnl = Rtnl::open_in(&self.netns(end.node.as_str())?)?;
+        Ok(rtnl.link(plan.ifindex)?.stats)
     }
 
     /// Counters of an end's access list; empty without one.
@@ -282,7 +476,10 @@ impl Lab {
     /// # Errors
     /// [`Error::Unknown`], or the kernel's.
     pub fn acl_counters(&self, end: &EndRef) -> Result<Vec<AclCounter>> {
-        let _ = end;
+        let (_, plan, _) = self.end(end)?;
+        if plan.acl.is_none() {
+            return Ok(Vec::new());
+        }
         Err(later("acl_counters"))
     }
 
@@ -291,8 +488,18 @@ impl Lab {
     /// # Errors
     /// [`Error::Unknown`], or when the node has no files.
     pub fn log(&self, node: &str, process: &str) -> Result<Vec<u8>> {
-        let _ = (node, process);
-        Err(later("log"))
+        let plan = self.node(node)?;
+        let path = plan
+            .processes
+            .get(process)
+            .map(|plan| plan.log.clone())
+            .ok_or_else(|| Error::Unknown {
+                instance: self.instance.name.clone(),
+                what: "process",
+                name: format!("{node}:{process}"),
+                known: plan.processes.keys().cloned().collect(),
+            })?;
+        self.read_file(node, &path)
     }
 
     /// Reads a file as the node sees it.
@@ -300,8 +507,7 @@ impl Lab {
     /// # Errors
     /// When there is none, or the node has no files.
     pub fn read_file(&self, node: &str, path: &str) -> Result<Vec<u8>> {
-        let _ = (node, path);
-        Err(later("read_file"))
+        Ok(self.target(node)?.read_file(path)?)
     }
 
     /// What happens from now on (`past`: and the last thousand events before).
@@ -309,16 +515,57 @@ impl Lab {
     /// # Errors
     /// When the keeper is gone.
     pub fn events(&self, past: bool) -> Result<EventStream> {
-        let _ = past;
-        Err(later("events"))
+        Ok(EventStream(Client::connect(&self.dir.path)?.events(past)?))
     }
 
-    /// The configuration a node's FRR daemons run now, as text (`save`).
+    /// Tells all who follow [`Lab::events`], and those who ask for the past.
+    pub(crate) fn tell(&self, event: serde_json::Value) -> Result<()> {
+        Ok(self.client().emit(event)?)
+    }
+
+    /// The configuration a node's FRR daemons run now, as text (`save`), one section per daemon.
     ///
     /// # Errors
     /// When the node is no router or its daemons do not answer.
     pub fn running_config(&self, node: &str) -> Result<String> {
-        let _ = node;
-        Err(later("running_config"))
+        let daemons = self.router(node)?;
+        let target = self.target(node)?;
+        let mut text = String::new();
+        for daemon in daemons {
+            let part = ask(node, &target, daemon, "show running-config")?;
+            text.push_str(&format!("! {daemon}\n"));
+            let body = part.lines().skip_while(|line| {
+                line.is_empty()
+                    || line.starts_with("Building")
+                    || line.starts_with("Current configuration")
+            });
+            for line in body {
+                text.push_str(line);
+                text.push('\n');
+            }
+        }
+        Ok(text)
+    }
+}
+
+fn command(argv: &[String], options: &ExecOptions) -> Command {
+    Command {
+        argv: argv.to_vec(),
+        env: options.env.clone(),
+        user: options.user.clone().unwrap_or_default(),
+        ..Command::default()
+    }
+}
+
+fn ask(node: &str, target: &Target, daemon: &str, command: &str) -> Result<String> {
+    let answer = target.vty(daemon).and_then(|mut vty| vty.ask(command));
+    let answer = answer.map_err(|e| Error::step(node, e))?;
+    match answer.status {
+        // A warning is an answer too, such as of a neighbour that is not there.
+        0 | 1 => Ok(answer.text),
+        status => {
+            let reason = format!("{daemon} refuses `{command}` (status {status}): {}", answer.text.trim());
+            Err(Error::Node { node: node.into(), reason })
+        }
     }
 }

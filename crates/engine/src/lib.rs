@@ -11,13 +11,28 @@
 //! ([`netloom_runtimes::keeper`]). It is level-triggered: `up`, an edited file, a crash and `down` look at what exists and change
 //! the difference. An exclusive lock on the lab's directory keeps two changes of one instance apart.
 
+mod acl;
+mod apply;
+mod build;
 mod change;
 mod error;
 mod event;
 mod faults;
+mod host;
+mod impair;
 mod lab;
+mod links;
+mod management;
+mod network;
 mod options;
+mod progress;
 mod run;
+mod spaces;
+mod start;
+mod state;
+mod topology;
+
+pub use apply::{apply, difference};
 
 pub use change::{Action, Change, Subject};
 pub use error::{Error, Result};
@@ -28,4 +43,4 @@ pub use lab::{
     Output, ProcessStatus,
 };
 pub use options::{Mode, Options, RunDir};
-pub use run::{Instance, apply, difference, down, list, up};
+pub use run::{Instance, down, list, up};

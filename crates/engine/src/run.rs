@@ -1,16 +1,26 @@
-//! Whole labs: up, apply, down, list.
+//! Whole labs: up, down, list.
 
 use std::path::PathBuf;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
+use netloom_api::values::NodeName;
+use netloom_kernel::process::PidFd;
 use netloom_plan::desired::Plan;
+use netloom_runtimes::client::Client;
+use netloom_runtimes::keeper::{Keeper, Lifetime};
 use serde::{Deserialize, Serialize};
 
-use crate::change::Change;
 use crate::error::{Error, Result};
-use crate::event::Event;
+use crate::event::{Event, Phase};
 use crate::lab::Lab;
-use crate::options::{Options, RunDir};
+use crate::options::{Mode, Options, RunDir};
+use crate::progress::Progress;
+use crate::state::{Dir, Record};
+use crate::topology::Topology;
+use crate::{build, host, start};
+
+/// How long a keeper may take to end everything it holds.
+const ENDING: Duration = Duration::from_secs(15);
 
 /// A lab that has a run directory here.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -38,26 +48,119 @@ pub struct Instance {
 /// # Errors
 /// [`Error::AlreadyUp`], [`Error::Busy`], or what failed.
 pub fn up(plan: Plan, options: &Options, on: &mut dyn FnMut(Event)) -> Result<Lab> {
-    let _ = (plan, options, on);
-    Err(later("up"))
+    let dir = Dir::new(&options.run_dir, plan.instance.as_str());
+    let lock = dir.lock(true)?;
+    if dir.keeper().is_some() {
+        return Err(Error::AlreadyUp {
+            instance: dir.instance,
+        });
+    }
+    if dir.read_record().is_ok() {
+        on(Event::Note {
+            text: format!("removing what a dead lab {} left", dir.instance),
+        });
+        remove(&dir, None)?;
+        drop(lock);
+        // The directory went, and the lock with it.
+        return up(plan, options, on);
+    }
+    let record = record(&plan, options);
+    dir.write_record(&record)?;
+    dir.write_plan(&plan)?;
+    match make(&dir, &plan, record.clone(), on) {
+        Ok(client) => Ok(Lab::new(
+            dir,
+            Instance {
+                complete: true,
+                ..record.instance
+            },
+            plan,
+            client,
+        )),
+        Err(error) => {
+            let progress = Progress::begin(Phase::Undo, 0, on);
+            let undone = remove(&dir, None);
+            progress.end(on);
+            let mut all = vec![error];
+            all.extend(undone.err());
+            Error::all(all)?;
+            unreachable!("there is at least one error")
+        }
+    }
 }
 
-/// Changes a running lab to what `plan` says, touching nothing else. A lab whose keeper died is made anew.
-///
-/// # Errors
-/// [`Error::NotUp`], [`Error::Busy`], or all that failed.
-pub fn apply(plan: Plan, options: &Options, on: &mut dyn FnMut(Event)) -> Result<Vec<Change>> {
-    let _ = (plan, options, on);
-    Err(later("apply"))
+/// What is stored about a new instance.
+pub(crate) fn record(plan: &Plan, options: &Options) -> Record {
+    let topology = Topology::new(plan);
+    let instance = Instance {
+        name: plan.instance.to_string(),
+        source: options
+            .source
+            .as_ref()
+            .map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone())),
+        created: SystemTime::now(),
+        nodes: plan.nodes.len(),
+        links: plan.links.len(),
+        keeper: None,
+        tied: options.mode == Mode::Tied,
+        complete: false,
+    };
+    Record {
+        instance,
+        hooks: plan.nodes.values().any(|node| !node.on_down.is_empty()),
+        cgroups: plan
+            .nodes
+            .values()
+            .any(|node| node.limits != netloom_plan::desired::Limits::default()),
+        host: host::touches_host(&topology),
+        moved: Vec::new(),
+    }
 }
 
-/// What [`apply`] would do, doing nothing.
-///
-/// # Errors
-/// [`Error::NotUp`], or when the lab cannot be observed.
-pub fn difference(plan: &Plan, options: &Options) -> Result<Vec<Change>> {
-    let _ = (plan, options);
-    Err(later("difference"))
+pub(crate) fn make(
+    dir: &Dir,
+    plan: &Plan,
+    mut record: Record,
+    on: &mut dyn FnMut(Event),
+) -> Result<Client> {
+    let topology = Topology::new(plan);
+    let lifetime = if record.instance.tied {
+        Lifetime::TiedToParent
+    } else {
+        Lifetime::Pinned
+    };
+    let own = dir.clone();
+    // A tied keeper cleans up after its parent was killed; of a pinned one `down` takes care.
+    let tied = record.instance.tied;
+    let cleanup = move || {
+        if tied {
+            drop(leftovers(&own));
+            drop(own.remove());
+        }
+    };
+    let mut client = Keeper::spawn(&dir.path, lifetime, cleanup)?;
+    host::take(&topology, dir, &mut record)?;
+    build::fresh(&topology, &mut client, on)?;
+    share(plan, &mut client)?;
+    let nodes: Vec<&NodeName> = plan
+        .nodes
+        .iter()
+        .filter(|(_, node)| start::needs_start(node))
+        .map(|(name, _)| name)
+        .collect();
+    start::nodes(plan, &mut client, &nodes, true, on)?;
+    record.instance.complete = true;
+    dir.write_record(&record)?;
+    Ok(client)
+}
+
+/// Files all nodes share.
+pub(crate) fn share(plan: &Plan, client: &mut Client) -> Result<()> {
+    // Without a populated node nobody reads it; the first exec shares it then.
+    if plan.nodes.values().any(|node| node.populated) {
+        client.share([("/etc/hosts".to_owned(), plan.hosts_file.clone())].into())?;
+    }
+    Ok(())
 }
 
 /// Ends a lab and removes everything that bears its mark, also when only halves of it are left. Without any trace of the
@@ -66,14 +169,121 @@ pub fn difference(plan: &Plan, options: &Options) -> Result<Vec<Change>> {
 /// # Errors
 /// [`Error::NotUp`], [`Error::Busy`], or all that could not be removed; the rest is removed nevertheless.
 pub fn down(instance: &str, options: &Options, on: &mut dyn FnMut(Event)) -> Result<()> {
-    let _ = (instance, options, on);
-    Err(later("down"))
+    let dir = Dir::new(&options.run_dir, instance);
+    if !dir.exists() {
+        return Err(not_up(&options.run_dir, instance));
+    }
+    let _lock = dir.lock(false)?;
+    let progress = Progress::begin(Phase::Down, 0, on);
+    let mut keeper = dir.keeper();
+    let mut errors = Vec::new();
+    if let Some(client) = &mut keeper
+        && dir
+            .read_record()
+            .is_ok_and(|record| record.hooks && record.instance.complete)
+    {
+        match dir.read_plan() {
+            Ok(plan) => {
+                let nodes: Vec<&NodeName> = plan.nodes.keys().collect();
+                errors.extend(start::down_hooks(&plan, client, &nodes, on));
+            }
+            Err(error) => errors.push(error),
+        }
+    }
+    errors.extend(remove(&dir, keeper).err());
+    progress.end(on);
+    Error::all(errors)
+}
+
+/// Ends the keeper, if it lives, and removes all that is left. Goes on after an error.
+pub(crate) fn remove(dir: &Dir, keeper: Option<Client>) -> Result<()> {
+    let mut errors = Vec::new();
+    if let Some(client) = keeper.or_else(|| dir.keeper()) {
+        let pid = client.keeper();
+        let process = PidFd::open(pid);
+        if let Err(error) = client.shutdown(ENDING) {
+            // It hangs, or was stopped: what it holds dies with it all the same.
+            let killed = process.and_then(|process| {
+                process.signal(netloom_kernel::signal::number::KILL)?;
+                process.wait_ended(Some(ENDING))
+            });
+            if !killed.unwrap_or(false) {
+                errors.push(error.into());
+            }
+        }
+    }
+    errors.extend(leftovers(dir));
+    errors.extend(dir.remove().err());
+    Error::all(errors)
+}
+
+/// Removes what does not vanish with the keeper: cgroups, and what stands in the host's own namespace.
+fn leftovers(dir: &Dir) -> Vec<Error> {
+    let record = dir.read_record().ok();
+    let mut errors = Vec::new();
+    if record.as_ref().is_none_or(|record| record.cgroups)
+        && let Ok(cgroups) = netloom_kernel::cgroup::Cgroups::detect()
+    {
+        errors.extend(
+            cgroups
+                .remove_instance(&dir.instance)
+                .err()
+                .map(Error::from),
+        );
+    }
+    if record.as_ref().is_none_or(|record| record.host) {
+        let moved = record.map(|record| record.moved).unwrap_or_default();
+        errors.extend(host::remove(&dir.instance, &moved));
+    }
+    errors
+}
+
+pub(crate) fn not_up(run_dir: &RunDir, instance: &str) -> Error {
+    let known = list(run_dir)
+        .into_iter()
+        .map(|instance| instance.name)
+        .collect();
+    Error::NotUp {
+        instance: instance.into(),
+        known,
+    }
 }
 
 /// Every instance that has a run directory.
 pub fn list(run_dir: &RunDir) -> Vec<Instance> {
-    let _ = run_dir;
-    Vec::new()
+    let Ok(entries) = std::fs::read_dir(run_dir.path()) else {
+        return Vec::new();
+    };
+    let mut names: Vec<String> = entries
+        .flatten()
+        .filter(|entry| entry.path().is_dir())
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .filter(|name| !name.starts_with('.'))
+        .collect();
+    names.sort();
+    names
+        .into_iter()
+        .map(|name| {
+            let dir = Dir::new(run_dir, &name);
+            let keeper = dir.keeper().map(|client| client.keeper());
+            match dir.read_record() {
+                Ok(record) => Instance {
+                    keeper,
+                    ..record.instance
+                },
+                Err(_) => Instance {
+                    name,
+                    source: None,
+                    created: SystemTime::UNIX_EPOCH,
+                    nodes: 0,
+                    links: 0,
+                    keeper,
+                    tied: false,
+                    complete: false,
+                },
+            }
+        })
+        .collect()
 }
 
 pub(crate) fn later(what: &str) -> Error {

@@ -12,8 +12,12 @@ use netloom_kernel::signal::number as sig;
 
 use crate::error::{Error, Result};
 use crate::files;
+use crate::frr::Vty;
 use crate::program::{Prepared, Stdio};
 use crate::protocol::FileSpec;
+
+/// How long an FRR daemon may take for one answer.
+const VTY_PATIENCE: Duration = Duration::from_secs(20);
 
 /// What is needed to run something inside a populated node.
 #[derive(Debug)]
@@ -93,6 +97,14 @@ impl Target {
         std::fs::read(&target).map_err(|e| {
             netloom_kernel::Error::os(format!("read {path} of {}", self.node), e).into()
         })
+    }
+
+    /// A connection to an FRR daemon of the node.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn vty(&self, daemon: &str) -> Result<Vty> {
+        Vty::connect(daemon, &Vty::path(self.pid, daemon), VTY_PATIENCE)
     }
 
     fn spawn(&self, command: &Command, stdio: Stdio) -> Result<i32> {

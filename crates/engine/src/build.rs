@@ -1,0 +1,161 @@
+//! Making namespaces, links and their configuration from nothing, in as few system calls as there can be.
+
+use std::collections::BTreeMap;
+
+use netloom_api::node::NodeKind;
+use netloom_api::values::NodeName;
+use netloom_kernel::netns::Netns;
+use netloom_kernel::rtnl::{Batch, Rtnl};
+use netloom_kernel::sysctl;
+use netloom_plan::desired::{LinkPlan, NodePlan};
+use netloom_runtimes::client::Client;
+
+use crate::change::Change;
+use crate::error::{Error, Result};
+use crate::event::{Event, Phase};
+use crate::network::{Have, Want, settle};
+use crate::progress::Progress;
+use crate::spaces::Spaces;
+use crate::topology::{Topology, has_namespace};
+use crate::{acl, host, impair, links, management};
+
+/// Makes namespaces, links and their configuration for `nodes` and `new_links`, all of which must be missing. Returns all
+/// errors; what could be made is made.
+pub(crate) fn fresh(
+    topology: &Topology<'_>,
+    client: &mut Client,
+    on: &mut dyn FnMut(Event),
+) -> Result<Spaces> {
+    let nodes: Vec<(&NodeName, &NodePlan)> = topology.spaces().collect();
+    let progress = Progress::begin(Phase::Namespaces, nodes.len(), on);
+    let made = Netns::create_many_with_rtnl(nodes.len())?;
+    let mut spaces = Spaces::default();
+    let mut sockets = Vec::with_capacity(made.len());
+    for ((name, _), (netns, rtnl)) in nodes.iter().zip(made) {
+        spaces.insert(name.as_str(), netns);
+        sockets.push(rtnl);
+    }
+    let late = early_sysctls(&nodes, &spaces)?;
+    progress.end(on);
+
+    let progress = Progress::begin(Phase::Links, topology.plan.links.len(), on);
+    for ((name, node), rtnl) in nodes.iter().zip(&mut sockets) {
+        if node.kind == NodeKind::Lan {
+            rtnl.change(|batch| links::create_bridge(batch, topology.ends(name.as_str())))?;
+        }
+    }
+    let plain: Vec<&LinkPlan> = topology
+        .plan
+        .links
+        .iter()
+        .filter(|link| topology.host_side(link).is_none())
+        .collect();
+    let mut root = Rtnl::open()?;
+    veths(&mut root, &plain, &spaces)?;
+    host::create_all(topology, &mut root, &spaces)?;
+    management::create(topology, &mut root, &spaces, client)?;
+    progress.end(on);
+
+    let mut progress = Progress::begin(Phase::Configure, nodes.len(), on);
+    let mut errors = Vec::new();
+    write_sysctls(&late, &spaces, &mut errors);
+    let have = Have::fresh();
+    let mut ignored: Vec<Change> = Vec::new();
+    for (at, ((name, node), mut rtnl)) in nodes.iter().zip(sockets).enumerate() {
+        let mut batch = Batch::new();
+        settle(
+            &Want::new(topology, name, node),
+            &have,
+            &mut batch,
+            &mut ignored,
+        );
+        for failure in rtnl.apply_all(batch)? {
+            errors.push(Error::step(name.to_string(), failure.error));
+        }
+        if at % 64 == 63 {
+            progress.step(at + 1, on);
+        }
+    }
+    for (name, node) in &nodes {
+        acl::set(topology, name, node, &spaces, &mut errors);
+    }
+    impair::set_all(topology, &spaces, client, &mut errors);
+    progress.end(on);
+    Error::all(errors)?;
+    spaces.hold(client)?;
+    Ok(spaces)
+}
+
+/// Creates veths, and says of each that failed between which nodes it was to be.
+pub(crate) fn veths(root: &mut Rtnl, links: &[&LinkPlan], spaces: &Spaces) -> Result<()> {
+    let mut batch = Batch::new();
+    for link in links {
+        links::create(&mut batch, link, spaces)?;
+    }
+    let failures = root.apply_all(batch)?;
+    let errors = failures.into_iter().map(|failure| {
+        let id = links
+            .get(failure.index)
+            .map_or("a link", |link| link.id.as_str());
+        Error::step(id, failure.error)
+    });
+    Error::all(errors.collect())
+}
+
+/// Settings of a node that could not be written before its interfaces exist.
+pub(crate) type Late<'a> = Vec<(&'a NodeName, &'a NodePlan, BTreeMap<&'a str, &'a str>)>;
+
+/// Writes the settings of new namespaces before the first interface is made, which copies `conf.default`. Those of single
+/// interfaces are returned: they come later.
+pub(crate) fn early_sysctls<'a>(
+    nodes: &[(&'a NodeName, &'a NodePlan)],
+    spaces: &Spaces,
+) -> Result<Late<'a>> {
+    let with: Vec<_> = nodes
+        .iter()
+        .filter(|(_, node)| !node.sysctls.is_empty() && has_namespace(node))
+        .collect();
+    let namespaces = with
+        .iter()
+        .map(|(name, _)| spaces.get(name.as_str()))
+        .collect::<Result<Vec<_>>>()?;
+    let late = Netns::run_each(namespaces, |at| {
+        let (name, node) = with[at];
+        let failed = node
+            .sysctls
+            .iter()
+            .filter(|(key, value)| sysctl::write_here(key, value).is_err());
+        (
+            *name,
+            *node,
+            failed
+                .map(|(key, value)| (key.as_str(), value.as_str()))
+                .collect::<BTreeMap<_, _>>(),
+        )
+    })?;
+    Ok(late
+        .into_iter()
+        .filter(|(_, _, failed)| !failed.is_empty())
+        .collect())
+}
+
+/// Writes settings; what cannot be written is an error unless nobody asked for it in the file.
+pub(crate) fn write_sysctls(late: &Late<'_>, spaces: &Spaces, errors: &mut Vec<Error>) {
+    for (name, node, settings) in late {
+        let Ok(netns) = spaces.get(name.as_str()) else {
+            continue;
+        };
+        for (key, value) in settings {
+            if let Err(error) = sysctl::write(netns, [(*key, *value)])
+                && !optional(node, key)
+            {
+                errors.push(Error::step(name.to_string(), error));
+            }
+        }
+    }
+}
+
+fn optional(node: &NodePlan, key: &str) -> bool {
+    let _ = (node, key);
+    false
+}
