@@ -21,11 +21,7 @@ use crate::{acl, host, impair, links, management};
 
 /// Makes namespaces, links and their configuration for `nodes` and `new_links`, all of which must be missing. Returns all
 /// errors; what could be made is made.
-pub(crate) fn fresh(
-    topology: &Topology<'_>,
-    client: &mut Client,
-    on: &mut dyn FnMut(Event),
-) -> Result<Spaces> {
+pub(crate) fn fresh(topology: &Topology<'_>, client: &mut Client, on: &mut dyn FnMut(Event)) -> Result<Spaces> {
     let nodes: Vec<(&NodeName, &NodePlan)> = topology.spaces().collect();
     let progress = Progress::begin(Phase::Namespaces, nodes.len(), on);
     let made = Netns::create_many_with_rtnl(nodes.len())?;
@@ -44,12 +40,7 @@ pub(crate) fn fresh(
             rtnl.change(|batch| links::create_bridge(batch, topology.ends(name.as_str())))?;
         }
     }
-    let plain: Vec<&LinkPlan> = topology
-        .plan
-        .links
-        .iter()
-        .filter(|link| topology.host_side(link).is_none())
-        .collect();
+    let plain: Vec<&LinkPlan> = topology.plan.links.iter().filter(|link| topology.host_side(link).is_none()).collect();
     let mut root = Rtnl::open()?;
     veths(&mut root, &plain, &spaces)?;
     host::create_all(topology, &mut root, &spaces)?;
@@ -63,12 +54,7 @@ pub(crate) fn fresh(
     let mut ignored: Vec<Change> = Vec::new();
     for (at, ((name, node), mut rtnl)) in nodes.iter().zip(sockets).enumerate() {
         let mut batch = Batch::new();
-        settle(
-            &Want::new(topology, name, node),
-            &have,
-            &mut batch,
-            &mut ignored,
-        );
+        settle(&Want::new(topology, name, node), &have, &mut batch, &mut ignored);
         for failure in rtnl.apply_all(batch)? {
             errors.push(Error::step(name.to_string(), failure.error));
         }
@@ -94,9 +80,7 @@ pub(crate) fn veths(root: &mut Rtnl, links: &[&LinkPlan], spaces: &Spaces) -> Re
     }
     let failures = root.apply_all(batch)?;
     let errors = failures.into_iter().map(|failure| {
-        let id = links
-            .get(failure.index)
-            .map_or("a link", |link| link.id.as_str());
+        let id = links.get(failure.index).map_or("a link", |link| link.id.as_str());
         Error::step(id, failure.error)
     });
     Error::all(errors.collect())
@@ -107,36 +91,15 @@ pub(crate) type Late<'a> = Vec<(&'a NodeName, &'a NodePlan, BTreeMap<&'a str, &'
 
 /// Writes the settings of new namespaces before the first interface is made, which copies `conf.default`. Those of single
 /// interfaces are returned: they come later.
-pub(crate) fn early_sysctls<'a>(
-    nodes: &[(&'a NodeName, &'a NodePlan)],
-    spaces: &Spaces,
-) -> Result<Late<'a>> {
-    let with: Vec<_> = nodes
-        .iter()
-        .filter(|(_, node)| !node.sysctls.is_empty() && has_namespace(node))
-        .collect();
-    let namespaces = with
-        .iter()
-        .map(|(name, _)| spaces.get(name.as_str()))
-        .collect::<Result<Vec<_>>>()?;
+pub(crate) fn early_sysctls<'a>(nodes: &[(&'a NodeName, &'a NodePlan)], spaces: &Spaces) -> Result<Late<'a>> {
+    let with: Vec<_> = nodes.iter().filter(|(_, node)| !node.sysctls.is_empty() && has_namespace(node)).collect();
+    let namespaces = with.iter().map(|(name, _)| spaces.get(name.as_str())).collect::<Result<Vec<_>>>()?;
     let late = Netns::run_each(namespaces, |at| {
         let (name, node) = with[at];
-        let failed = node
-            .sysctls
-            .iter()
-            .filter(|(key, value)| sysctl::write_here(key, value).is_err());
-        (
-            *name,
-            *node,
-            failed
-                .map(|(key, value)| (key.as_str(), value.as_str()))
-                .collect::<BTreeMap<_, _>>(),
-        )
+        let failed = node.sysctls.iter().filter(|(key, value)| sysctl::write_here(key, value).is_err());
+        (*name, *node, failed.map(|(key, value)| (key.as_str(), value.as_str())).collect::<BTreeMap<_, _>>())
     })?;
-    Ok(late
-        .into_iter()
-        .filter(|(_, _, failed)| !failed.is_empty())
-        .collect())
+    Ok(late.into_iter().filter(|(_, _, failed)| !failed.is_empty()).collect())
 }
 
 /// Writes settings; what cannot be written is an error unless nobody asked for it in the file.

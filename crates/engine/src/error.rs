@@ -5,9 +5,7 @@
 #[non_exhaustive]
 pub enum Error {
     /// Another process changes this instance right now.
-    #[error(
-        "lab {instance} is being changed by {holder}; wait for it, or give this one another name with --name"
-    )]
+    #[error("lab {instance} is being changed by {holder}; wait for it, or give this one another name with --name")]
     Busy {
         /// The instance.
         instance: String,
@@ -90,14 +88,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
     /// Wraps an error with what was being done.
-    pub(crate) fn step(
-        doing: impl Into<String>,
-        source: impl std::error::Error + Send + Sync + 'static,
-    ) -> Error {
-        Error::Step {
-            doing: doing.into(),
-            source: Box::new(source),
-        }
+    pub(crate) fn step(doing: impl Into<String>, source: impl std::error::Error + Send + Sync + 'static) -> Error {
+        Error::Step { doing: doing.into(), source: Box::new(source) }
     }
 
     /// One error of many: nothing for none.
@@ -127,11 +119,7 @@ fn join(names: &[String]) -> String {
 }
 
 fn known_labs(known: &[String]) -> String {
-    if known.is_empty() {
-        "; no lab is".into()
-    } else {
-        format!("; up are: {}", join(known))
-    }
+    if known.is_empty() { "; no lab is".into() } else { format!("; up are: {}", join(known)) }
 }
 
 fn lines(errors: &[Error]) -> String {

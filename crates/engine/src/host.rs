@@ -27,12 +27,7 @@ use crate::topology::Topology;
 /// Makes the links that have an end on a `host` node.
 pub(crate) fn create_all(topology: &Topology<'_>, root: &mut Rtnl, spaces: &Spaces) -> Result<()> {
     let _ = (root, spaces);
-    if topology
-        .plan
-        .links
-        .iter()
-        .any(|link| topology.host_side(link).is_some())
-    {
+    if topology.plan.links.iter().any(|link| topology.host_side(link).is_some()) {
         return Err(crate::run::later("host"));
     }
     Ok(())
@@ -40,12 +35,7 @@ pub(crate) fn create_all(topology: &Topology<'_>, root: &mut Rtnl, spaces: &Spac
 
 /// Something of this plan stands in the host's own namespace.
 pub(crate) fn touches_host(topology: &Topology<'_>) -> bool {
-    topology.plan.management.is_some()
-        || topology
-            .plan
-            .links
-            .iter()
-            .any(|link| topology.host_side(link).is_some())
+    topology.plan.management.is_some() || topology.plan.links.iter().any(|link| topology.host_side(link).is_some())
 }
 
 /// Notes how the interfaces are that will be moved, before they are.

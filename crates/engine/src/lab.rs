@@ -148,10 +148,10 @@ impl Output {
 pub struct EventStream(Events);
 
 impl Iterator for EventStream {
-    type Item = serde_json::Value;
+    type Item = Result<serde_json::Value>;
 
-    fn next(&mut self) -> Option<serde_json::Value> {
-        self.0.wait()
+    fn next(&mut self) -> Option<Result<serde_json::Value>> {
+        self.0.wait().map(Ok)
     }
 }
 
@@ -164,12 +164,7 @@ impl std::os::fd::AsFd for EventStream {
 impl Lab {
     pub(crate) fn new(dir: Dir, mut instance: Instance, plan: Plan, client: Client) -> Lab {
         instance.keeper = Some(client.keeper());
-        Lab {
-            dir,
-            instance,
-            plan,
-            client: Mutex::new(client),
-        }
+        Lab { dir, instance, plan, client: Mutex::new(client) }
     }
 
     /// Connects to a running lab.
@@ -182,12 +177,7 @@ impl Lab {
             return Err(not_up(run_dir, instance));
         };
         let record = dir.read_record()?;
-        Ok(Lab::new(
-            dir.clone(),
-            record.instance,
-            dir.read_plan()?,
-            client,
-        ))
+        Ok(Lab::new(dir.clone(), record.instance, dir.read_plan()?, client))
     }
 
     /// The plan that was applied last.
@@ -214,15 +204,12 @@ impl Lab {
     }
 
     pub(crate) fn entry(&self, node: &str) -> Result<(&NodeName, &NodePlan)> {
-        self.plan
-            .nodes
-            .get_key_value(node)
-            .ok_or_else(|| Error::Unknown {
-                instance: self.plan.instance.to_string(),
-                what: "node",
-                name: node.into(),
-                known: self.plan.nodes.keys().map(ToString::to_string).collect(),
-            })
+        self.plan.nodes.get_key_value(node).ok_or_else(|| Error::Unknown {
+            instance: self.plan.instance.to_string(),
+            what: "node",
+            name: node.into(),
+            known: self.plan.nodes.keys().map(ToString::to_string).collect(),
+        })
     }
 
     /// The plan of an end, of its link and of the other end.
@@ -244,10 +231,7 @@ impl Lab {
             instance: self.plan.instance.to_string(),
             what: "link end",
             name: end.to_string(),
-            known: ends
-                .filter(|e| e.node == end.node)
-                .map(|e| e.end().to_string())
-                .collect(),
+            known: ends.filter(|e| e.node == end.node).map(|e| e.end().to_string()).collect(),
         })
     }
 
@@ -266,21 +250,12 @@ impl Lab {
     pub fn netns_of(&self, nodes: &[&str]) -> Result<Vec<Netns>> {
         for node in nodes {
             if !has_namespace(self.node(node)?) {
-                let reason =
-                    "it is an interface of the host and has no namespace of its own".into();
-                return Err(Error::Node {
-                    node: (*node).into(),
-                    reason,
-                });
+                let reason = "it is an interface of the host and has no namespace of its own".into();
+                return Err(Error::Node { node: (*node).into(), reason });
             }
         }
         let names: Vec<&str> = nodes.iter().map(|node| held_name(node)).collect();
-        Ok(self
-            .client()
-            .fds(&names)?
-            .into_iter()
-            .map(Netns::from_fd)
-            .collect())
+        Ok(self.client().fds(&names)?.into_iter().map(Netns::from_fd).collect())
     }
 
     /// State of every node and process.
@@ -292,10 +267,7 @@ impl Lab {
             let mut client = self.client();
             (client.list()?, client.get(STOPPED)?)
         };
-        let records: HashMap<&str, _> = records
-            .iter()
-            .map(|record| (record.name.as_str(), record))
-            .collect();
+        let records: HashMap<&str, _> = records.iter().map(|record| (record.name.as_str(), record)).collect();
         let status = self.plan.nodes.iter().map(|(name, node)| {
             let record = records.get(name.as_str());
             let processes: Vec<ProcessStatus> = record
@@ -320,12 +292,7 @@ impl Lab {
             } else {
                 NodeState::Running
             };
-            NodeStatus {
-                node: name.clone(),
-                state,
-                init,
-                processes,
-            }
+            NodeStatus { node: name.clone(), state, init, processes }
         });
         Ok(status.collect())
     }
@@ -337,13 +304,7 @@ impl Lab {
     pub fn links(&self, node: Option<&str>) -> Result<Vec<LinkStatus>> {
         let nodes: Vec<&str> = match node {
             Some(node) => vec![self.entry(node)?.0.as_str()],
-            None => self
-                .plan
-                .nodes
-                .iter()
-                .filter(|(_, n)| has_namespace(n))
-                .map(|(name, _)| name.as_str())
-                .collect(),
+            None => self.plan.nodes.iter().filter(|(_, n)| has_namespace(n)).map(|(name, _)| name.as_str()).collect(),
         };
         let topology = Topology::new(&self.plan);
         let spaces = self.netns_of(&nodes)?;
@@ -352,15 +313,8 @@ impl Lab {
         for (node, mut rtnl) in nodes.into_iter().zip(sockets) {
             let links = rtnl.links()?;
             for end in topology.ends(node) {
-                let link = links
-                    .iter()
-                    .find(|link| link.index == end.this.ifindex)
-                    .cloned();
-                all.push(LinkStatus {
-                    end: end.this.end(),
-                    peer: end.other.end(),
-                    link,
-                });
+                let link = links.iter().find(|link| link.index == end.this.ifindex).cloned();
+                all.push(LinkStatus { end: end.this.end(), peer: end.other.end(), link });
             }
         }
         Ok(all)
@@ -371,27 +325,15 @@ impl Lab {
         let (name, node) = self.entry(name)?;
         if matches!(node.kind, NodeKind::Host | NodeKind::Lan) {
             let reason = format!("nothing runs in a node of kind {}", node.kind.as_str());
-            return Err(Error::Node {
-                node: name.to_string(),
-                reason,
-            });
+            return Err(Error::Node { node: name.to_string(), reason });
         }
         let mut client = self.client();
         if let Ok(target) = client.target(name.as_str()) {
             return Ok(target);
         }
-        if client
-            .get(&format!("{STOPPED}{name}"))?
-            .contains_key(&format!("{STOPPED}{name}"))
-        {
-            let reason = format!(
-                "it is powered off; `netloom start {} {name}` starts it",
-                self.instance.name
-            );
-            return Err(Error::Node {
-                node: name.to_string(),
-                reason,
-            });
+        if client.get(&format!("{STOPPED}{name}"))?.contains_key(&format!("{STOPPED}{name}")) {
+            let reason = format!("it is powered off; `netloom start {} {name}` starts it", self.instance.name);
+            return Err(Error::Node { node: name.to_string(), reason });
         }
         client.share([("/etc/hosts".to_owned(), self.plan.hosts_file.clone())].into())?;
         let groups = start::cgroups(&self.plan, name, node)?;
@@ -404,9 +346,7 @@ impl Lab {
     /// # Errors
     /// When it cannot be started; its own failure is in [`Output::status`].
     pub fn exec(&self, node: &str, argv: &[String], options: &ExecOptions) -> Result<Output> {
-        let output =
-            self.target(node)?
-                .output(&command(argv, options), &options.stdin, options.timeout)?;
+        let output = self.target(node)?.output(&command(argv, options), &options.stdin, options.timeout)?;
         Ok(Output {
             status: output.exit.shell_code(),
             timed_out: output.timed_out,
@@ -420,10 +360,7 @@ impl Lab {
     /// # Errors
     /// When it cannot be started.
     pub fn attach(&self, node: &str, argv: &[String], options: &ExecOptions) -> Result<i32> {
-        Ok(self
-            .target(node)?
-            .attach(&command(argv, options))?
-            .shell_code())
+        Ok(self.target(node)?.attach(&command(argv, options))?.shell_code())
     }
 
     /// Asks an FRR daemon of a node over its own socket, such as `vty("leaf1", "bgpd", "show bgp summary")`.
@@ -439,14 +376,8 @@ impl Lab {
     fn router(&self, node: &str) -> Result<&[String]> {
         let plan = self.node(node)?;
         if plan.ready.frr.is_empty() {
-            let reason = format!(
-                "it is of kind {} and runs no FRR daemon",
-                plan.kind.as_str()
-            );
-            return Err(Error::Node {
-                node: node.into(),
-                reason,
-            });
+            let reason = format!("it is of kind {} and runs no FRR daemon", plan.kind.as_str());
+            return Err(Error::Node { node: node.into(), reason });
         }
         Ok(&plan.ready.frr)
     }
@@ -457,8 +388,7 @@ impl Lab {
     /// As [`Lab::vty`], or when the answer is not JSON.
     pub fn vty_json(&self, node: &str, daemon: &str, command: &str) -> Result<serde_json::Value> {
         let text = self.vty(node, daemon, command)?;
-        serde_json::from_str(&text)
-            .map_err(|e| Error::step(format!("{node}: {daemon}: {command}"), e))
+        serde_json::from_str(&text).map_err(|e| Error::step(format!("{node}: {daemon}: {command}"), e))
     }
 
     /// Counters of an end's interface.
@@ -489,16 +419,12 @@ impl Lab {
     /// [`Error::Unknown`], or when the node has no files.
     pub fn log(&self, node: &str, process: &str) -> Result<Vec<u8>> {
         let plan = self.node(node)?;
-        let path = plan
-            .processes
-            .get(process)
-            .map(|plan| plan.log.clone())
-            .ok_or_else(|| Error::Unknown {
-                instance: self.instance.name.clone(),
-                what: "process",
-                name: format!("{node}:{process}"),
-                known: plan.processes.keys().cloned().collect(),
-            })?;
+        let path = plan.processes.get(process).map(|plan| plan.log.clone()).ok_or_else(|| Error::Unknown {
+            instance: self.instance.name.clone(),
+            what: "process",
+            name: format!("{node}:{process}"),
+            known: plan.processes.keys().cloned().collect(),
+        })?;
         self.read_file(node, &path)
     }
 
@@ -535,9 +461,7 @@ impl Lab {
             let part = ask(node, &target, daemon, "show running-config")?;
             text.push_str(&format!("! {daemon}\n"));
             let body = part.lines().skip_while(|line| {
-                line.is_empty()
-                    || line.starts_with("Building")
-                    || line.starts_with("Current configuration")
+                line.is_empty() || line.starts_with("Building") || line.starts_with("Current configuration")
             });
             for line in body {
                 text.push_str(line);

@@ -39,8 +39,7 @@ pub use error::{Error, Result};
 pub use event::{Event, Phase};
 pub use faults::Undo;
 pub use lab::{
-    AclCounter, Direction, EventStream, ExecOptions, Lab, LinkStatus, NodeState, NodeStatus,
-    Output, ProcessStatus,
+    AclCounter, Direction, EventStream, ExecOptions, Lab, LinkStatus, NodeState, NodeStatus, Output, ProcessStatus,
 };
 pub use options::{Mode, Options, RunDir};
 pub use run::{Instance, down, list, up};

@@ -25,9 +25,5 @@ pub(crate) fn veth_end<'a>(link: &LinkPlan, end: &'a EndPlan) -> VethEnd<'a> {
 pub(crate) fn create_bridge(batch: &mut Batch, ports: &[crate::topology::End<'_>]) {
     // Its own MTU limits nothing but what it says itself; the kernel keeps it at the least of its ports'.
     let mtu = ports.iter().map(|end| end.link.mtu).min();
-    batch.create_bridge(&Bridge {
-        index: Some(BRIDGE_INDEX),
-        mtu,
-        ..Bridge::new(BRIDGE)
-    });
+    batch.create_bridge(&Bridge { index: Some(BRIDGE_INDEX), mtu, ..Bridge::new(BRIDGE) });
 }

@@ -8,12 +8,7 @@ use crate::spaces::Spaces;
 use crate::topology::Topology;
 
 /// Makes it, where the plan has one.
-pub(crate) fn create(
-    topology: &Topology<'_>,
-    root: &mut Rtnl,
-    spaces: &Spaces,
-    client: &mut Client,
-) -> Result<()> {
+pub(crate) fn create(topology: &Topology<'_>, root: &mut Rtnl, spaces: &Spaces, client: &mut Client) -> Result<()> {
     let _ = (root, spaces, client);
     if topology.plan.management.is_some() {
         return Err(crate::run::later("management"));

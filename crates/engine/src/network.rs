@@ -10,8 +10,8 @@ use netloom_api::node::NodeKind;
 use netloom_api::values::{EndRef, NodeName};
 use netloom_kernel::mac::MacAddr;
 use netloom_kernel::rtnl::{
-    Address, AddressSpec, Batch, BridgePort, Link, LinkChange, NextHop, PROTOCOL, Route, RouteKind,
-    RouteSpec, Rtnl, TABLE_MAIN,
+    Address, AddressSpec, Batch, BridgePort, Link, LinkChange, NextHop, PROTOCOL, Route, RouteKind, RouteSpec, Rtnl,
+    TABLE_MAIN,
 };
 use netloom_plan::desired::{EndPlan, NodePlan, RoutePlan};
 
@@ -36,21 +36,10 @@ pub(crate) struct Want<'a> {
 }
 
 impl<'a> Want<'a> {
-    pub(crate) fn new(
-        topology: &'a Topology<'a>,
-        name: &'a NodeName,
-        node: &'a NodePlan,
-    ) -> Want<'a> {
-        let management = topology
-            .plan
-            .management
-            .as_ref()
-            .and_then(|m| m.nodes.get(name));
-        let management = management.into_iter().flat_map(|a| {
-            [a.v4.map(IpNet::V4), a.v6.map(IpNet::V6)]
-                .into_iter()
-                .flatten()
-        });
+    pub(crate) fn new(topology: &'a Topology<'a>, name: &'a NodeName, node: &'a NodePlan) -> Want<'a> {
+        let management = topology.plan.management.as_ref().and_then(|m| m.nodes.get(name));
+        let management =
+            management.into_iter().flat_map(|a| [a.v4.map(IpNet::V4), a.v6.map(IpNet::V6)].into_iter().flatten());
         Want {
             name,
             node,
@@ -62,11 +51,7 @@ impl<'a> Want<'a> {
     }
 
     fn is_up(&self, end: &EndPlan) -> bool {
-        end.up
-            && !self
-                .down
-                .iter()
-                .any(|down| down.node == end.node && down.interface == end.interface)
+        end.up && !self.down.iter().any(|down| down.node == end.node && down.interface == end.interface)
     }
 }
 
@@ -83,10 +68,7 @@ pub(crate) struct Have {
 impl Have {
     /// A namespace just made.
     pub(crate) fn fresh() -> Have {
-        Have {
-            fresh: true,
-            ..Have::default()
-        }
+        Have { fresh: true, ..Have::default() }
     }
 
     pub(crate) fn observe(rtnl: &mut Rtnl) -> Result<Have> {
@@ -109,11 +91,7 @@ pub(crate) fn settle(want: &Want<'_>, have: &Have, batch: &mut Batch, changes: &
     if !lo_up {
         batch.link_up(1);
         if !have.fresh {
-            changes.push(change(
-                Action::Change,
-                Subject::Loopback(want.name.clone()),
-                "up",
-            ));
+            changes.push(change(Action::Change, Subject::Loopback(want.name.clone()), "up"));
         }
     }
     if want.node.kind == NodeKind::Lan {
@@ -128,62 +106,30 @@ pub(crate) fn settle(want: &Want<'_>, have: &Have, batch: &mut Batch, changes: &
     }
     for end in want.ends {
         let subject = Subject::End(end.this.end());
-        settle_addresses(
-            end.this.ifindex,
-            &end.this.addresses,
-            have,
-            batch,
-            changes,
-            &subject,
-        );
+        settle_addresses(end.this.ifindex, &end.this.addresses, have, batch, changes, &subject);
     }
     if !want.management.is_empty() {
         let gone = have.link(MANAGEMENT_INDEX).is_some_and(|link| !link.up) || have.fresh;
         if gone {
-            let change = LinkChange {
-                up: Some(true),
-                alias: Some(want.alias),
-                ..LinkChange::default()
-            };
+            let change = LinkChange { up: Some(true), alias: Some(want.alias), ..LinkChange::default() };
             batch.set_link(MANAGEMENT_INDEX, &change);
         }
         let subject = Subject::Management;
-        settle_addresses(
-            MANAGEMENT_INDEX,
-            &want.management,
-            have,
-            batch,
-            changes,
-            &subject,
-        );
+        settle_addresses(MANAGEMENT_INDEX, &want.management, have, batch, changes, &subject);
     }
     settle_routes(want, have, batch, changes);
 }
 
 fn change(action: Action, subject: Subject, detail: impl Into<String>) -> Change {
-    Change {
-        action,
-        subject,
-        detail: detail.into(),
-    }
+    Change { action, subject, detail: detail.into() }
 }
 
 /// State, alias, MTU and MAC of one end.
-fn settle_link(
-    want: &Want<'_>,
-    end: &End<'_>,
-    have: &Have,
-    batch: &mut Batch,
-    changes: &mut Vec<Change>,
-) {
+fn settle_link(want: &Want<'_>, end: &End<'_>, have: &Have, batch: &mut Batch, changes: &mut Vec<Change>) {
     let (plan, up) = (end.this, want.is_up(end.this));
     let Some(link) = have.link(plan.ifindex) else {
         // Made a moment ago: name, index, MAC and MTU are as planned.
-        let change = LinkChange {
-            up: up.then_some(true),
-            alias: Some(want.alias),
-            ..LinkChange::default()
-        };
+        let change = LinkChange { up: up.then_some(true), alias: Some(want.alias), ..LinkChange::default() };
         batch.set_link(plan.ifindex, &change);
         return;
     };
@@ -200,11 +146,7 @@ fn settle_link(
     }
     if link.up != up {
         set.up = Some(up);
-        detail.push(if up {
-            "down → up".into()
-        } else {
-            "up → down".into()
-        });
+        detail.push(if up { "down → up".into() } else { "up → down".into() });
     }
     if link.alias.as_deref() != Some(want.alias) {
         set.alias = Some(want.alias);
@@ -218,11 +160,7 @@ fn settle_link(
     }
     batch.set_link(plan.ifindex, &set);
     if !detail.is_empty() {
-        changes.push(change(
-            Action::Change,
-            Subject::End(plan.end()),
-            detail.join(", "),
-        ));
+        changes.push(change(Action::Change, Subject::End(plan.end()), detail.join(", ")));
     }
 }
 
@@ -230,28 +168,18 @@ fn settle_link(
 fn settle_bridge(want: &Want<'_>, have: &Have, batch: &mut Batch, changes: &mut Vec<Change>) {
     let bridge = have.link(BRIDGE_INDEX);
     if !bridge.is_some_and(|bridge| bridge.up) {
-        let up = LinkChange {
-            up: Some(true),
-            alias: Some(want.alias),
-            ..LinkChange::default()
-        };
+        let up = LinkChange { up: Some(true), alias: Some(want.alias), ..LinkChange::default() };
         batch.set_link(BRIDGE_INDEX, &up);
     }
     for end in want.ends {
         let port = have.link(end.this.ifindex);
         settle_link(want, end, have, batch, changes);
         if port.is_none_or(|port| port.master != Some(BRIDGE_INDEX)) {
-            let master = LinkChange {
-                master: Some(BRIDGE_INDEX),
-                ..LinkChange::default()
-            };
+            let master = LinkChange { master: Some(BRIDGE_INDEX), ..LinkChange::default() };
             batch.set_link(end.this.ifindex, &master);
         }
         if port.is_none_or(|port| port.group_fwd_mask != Some(BridgePort::FORWARD_ALL)) {
-            let all = BridgePort {
-                group_fwd_mask: Some(BridgePort::FORWARD_ALL),
-                ..BridgePort::default()
-            };
+            let all = BridgePort { group_fwd_mask: Some(BridgePort::FORWARD_ALL), ..BridgePort::default() };
             batch.set_bridge_port(end.this.ifindex, &all);
         }
     }
@@ -274,31 +202,19 @@ fn settle_addresses(
         }
     }
     for address in wanted {
-        let there = have
-            .addresses
-            .iter()
-            .any(|old| old.index == index && old.address == *address);
+        let there = have.addresses.iter().any(|old| old.index == index && old.address == *address);
         if !there {
             batch.add_address(&AddressSpec::new(index, *address));
             detail.push(format!("+{address}"));
         }
     }
     if !detail.is_empty() && !have.fresh {
-        changes.push(change(
-            Action::Change,
-            subject.clone(),
-            format!("address {}", detail.join(" ")),
-        ));
+        changes.push(change(Action::Change, subject.clone(), format!("address {}", detail.join(" "))));
     }
 }
 
 fn settle_routes(want: &Want<'_>, have: &Have, batch: &mut Batch, changes: &mut Vec<Change>) {
-    let wanted: Vec<RouteSpec> = want
-        .node
-        .routes
-        .iter()
-        .filter_map(|route| route_spec(want, route))
-        .collect();
+    let wanted: Vec<RouteSpec> = want.node.routes.iter().filter_map(|route| route_spec(want, route)).collect();
     let ours = |route: &&Route| route.protocol == PROTOCOL && route.table == TABLE_MAIN;
     let mut detail = Vec::new();
     for old in have.routes.iter().filter(ours) {
@@ -308,31 +224,18 @@ fn settle_routes(want: &Want<'_>, have: &Have, batch: &mut Batch, changes: &mut 
         }
     }
     for new in &wanted {
-        if !have
-            .routes
-            .iter()
-            .filter(ours)
-            .any(|old| same_route(new, old))
-        {
+        if !have.routes.iter().filter(ours).any(|old| same_route(new, old)) {
             batch.add_route(new);
             detail.push(format!("+{}", new.destination));
         }
     }
     if !detail.is_empty() && !have.fresh {
-        changes.push(change(
-            Action::Change,
-            Subject::Routes(want.name.clone()),
-            detail.join(" "),
-        ));
+        changes.push(change(Action::Change, Subject::Routes(want.name.clone()), detail.join(" ")));
     }
 }
 
 fn same_route(new: &RouteSpec, old: &Route) -> bool {
-    let metric = new.metric.unwrap_or(if new.destination.addr().is_ipv6() {
-        METRIC6
-    } else {
-        0
-    });
+    let metric = new.metric.unwrap_or(if new.destination.addr().is_ipv6() { METRIC6 } else { 0 });
     let hops = match (new.next_hops.as_slice(), old.next_hops.as_slice()) {
         // IPv6 shows a dropping route as one through `lo`.
         ([], _) => true,
@@ -345,11 +248,7 @@ fn same_route(new: &RouteSpec, old: &Route) -> bool {
 /// A route as the kernel takes it; `None` while the interface it needs is down.
 fn route_spec(want: &Want<'_>, route: &RoutePlan) -> Option<RouteSpec> {
     let to = route.to.trunc();
-    let by_name = |name: &str| {
-        want.ends
-            .iter()
-            .find(|end| end.this.interface.as_str() == name)
-    };
+    let by_name = |name: &str| want.ends.iter().find(|end| end.this.interface.as_str() == name);
     let mut spec = if route.blackhole {
         RouteSpec::blackhole(to)
     } else {
@@ -365,13 +264,7 @@ fn route_spec(want: &Want<'_>, route: &RoutePlan) -> Option<RouteSpec> {
             (Some(_), Some(end)) => end.this.ifindex,
             _ => 0,
         };
-        RouteSpec::new(
-            to,
-            vec![NextHop {
-                index,
-                ..hop(route.via)
-            }],
-        )
+        RouteSpec::new(to, vec![NextHop { index, ..hop(route.via) }])
     };
     spec.metric = route.metric;
     if matches!(spec.kind, RouteKind::Blackhole) {

@@ -13,25 +13,14 @@ pub(crate) struct Progress {
 impl Progress {
     pub(crate) fn begin(phase: Phase, total: usize, on: &mut dyn FnMut(Event)) -> Progress {
         on(Event::Begin { phase, total });
-        Progress {
-            phase,
-            total,
-            start: Instant::now(),
-        }
+        Progress { phase, total, start: Instant::now() }
     }
 
     pub(crate) fn step(&mut self, done: usize, on: &mut dyn FnMut(Event)) {
-        on(Event::Progress {
-            phase: self.phase,
-            done,
-            total: self.total,
-        });
+        on(Event::Progress { phase: self.phase, done, total: self.total });
     }
 
     pub(crate) fn end(self, on: &mut dyn FnMut(Event)) {
-        on(Event::End {
-            phase: self.phase,
-            took: self.start.elapsed(),
-        });
+        on(Event::End { phase: self.phase, took: self.start.elapsed() });
     }
 }

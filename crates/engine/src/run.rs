@@ -51,14 +51,10 @@ pub fn up(plan: Plan, options: &Options, on: &mut dyn FnMut(Event)) -> Result<La
     let dir = Dir::new(&options.run_dir, plan.instance.as_str());
     let lock = dir.lock(true)?;
     if dir.keeper().is_some() {
-        return Err(Error::AlreadyUp {
-            instance: dir.instance,
-        });
+        return Err(Error::AlreadyUp { instance: dir.instance });
     }
     if dir.read_record().is_ok() {
-        on(Event::Note {
-            text: format!("removing what a dead lab {} left", dir.instance),
-        });
+        on(Event::Note { text: format!("removing what a dead lab {} left", dir.instance) });
         remove(&dir, None)?;
         drop(lock);
         // The directory went, and the lock with it.
@@ -68,15 +64,7 @@ pub fn up(plan: Plan, options: &Options, on: &mut dyn FnMut(Event)) -> Result<La
     dir.write_record(&record)?;
     dir.write_plan(&plan)?;
     match make(&dir, &plan, record.clone(), on) {
-        Ok(client) => Ok(Lab::new(
-            dir,
-            Instance {
-                complete: true,
-                ..record.instance
-            },
-            plan,
-            client,
-        )),
+        Ok(client) => Ok(Lab::new(dir, Instance { complete: true, ..record.instance }, plan, client)),
         Err(error) => {
             let progress = Progress::begin(Phase::Undo, 0, on);
             let undone = remove(&dir, None);
@@ -94,10 +82,7 @@ pub(crate) fn record(plan: &Plan, options: &Options) -> Record {
     let topology = Topology::new(plan);
     let instance = Instance {
         name: plan.instance.to_string(),
-        source: options
-            .source
-            .as_ref()
-            .map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone())),
+        source: options.source.as_ref().map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone())),
         created: SystemTime::now(),
         nodes: plan.nodes.len(),
         links: plan.links.len(),
@@ -108,27 +93,15 @@ pub(crate) fn record(plan: &Plan, options: &Options) -> Record {
     Record {
         instance,
         hooks: plan.nodes.values().any(|node| !node.on_down.is_empty()),
-        cgroups: plan
-            .nodes
-            .values()
-            .any(|node| node.limits != netloom_plan::desired::Limits::default()),
+        cgroups: plan.nodes.values().any(|node| node.limits != netloom_plan::desired::Limits::default()),
         host: host::touches_host(&topology),
         moved: Vec::new(),
     }
 }
 
-pub(crate) fn make(
-    dir: &Dir,
-    plan: &Plan,
-    mut record: Record,
-    on: &mut dyn FnMut(Event),
-) -> Result<Client> {
+pub(crate) fn make(dir: &Dir, plan: &Plan, mut record: Record, on: &mut dyn FnMut(Event)) -> Result<Client> {
     let topology = Topology::new(plan);
-    let lifetime = if record.instance.tied {
-        Lifetime::TiedToParent
-    } else {
-        Lifetime::Pinned
-    };
+    let lifetime = if record.instance.tied { Lifetime::TiedToParent } else { Lifetime::Pinned };
     let own = dir.clone();
     // A tied keeper cleans up after its parent was killed; of a pinned one `down` takes care.
     let tied = record.instance.tied;
@@ -142,12 +115,8 @@ pub(crate) fn make(
     host::take(&topology, dir, &mut record)?;
     build::fresh(&topology, &mut client, on)?;
     share(plan, &mut client)?;
-    let nodes: Vec<&NodeName> = plan
-        .nodes
-        .iter()
-        .filter(|(_, node)| start::needs_start(node))
-        .map(|(name, _)| name)
-        .collect();
+    let nodes: Vec<&NodeName> =
+        plan.nodes.iter().filter(|(_, node)| start::needs_start(node)).map(|(name, _)| name).collect();
     start::nodes(plan, &mut client, &nodes, true, on)?;
     record.instance.complete = true;
     dir.write_record(&record)?;
@@ -178,9 +147,7 @@ pub fn down(instance: &str, options: &Options, on: &mut dyn FnMut(Event)) -> Res
     let mut keeper = dir.keeper();
     let mut errors = Vec::new();
     if let Some(client) = &mut keeper
-        && dir
-            .read_record()
-            .is_ok_and(|record| record.hooks && record.instance.complete)
+        && dir.read_record().is_ok_and(|record| record.hooks && record.instance.complete)
     {
         match dir.read_plan() {
             Ok(plan) => {
@@ -224,12 +191,7 @@ fn leftovers(dir: &Dir) -> Vec<Error> {
     if record.as_ref().is_none_or(|record| record.cgroups)
         && let Ok(cgroups) = netloom_kernel::cgroup::Cgroups::detect()
     {
-        errors.extend(
-            cgroups
-                .remove_instance(&dir.instance)
-                .err()
-                .map(Error::from),
-        );
+        errors.extend(cgroups.remove_instance(&dir.instance).err().map(Error::from));
     }
     if record.as_ref().is_none_or(|record| record.host) {
         let moved = record.map(|record| record.moved).unwrap_or_default();
@@ -239,14 +201,8 @@ fn leftovers(dir: &Dir) -> Vec<Error> {
 }
 
 pub(crate) fn not_up(run_dir: &RunDir, instance: &str) -> Error {
-    let known = list(run_dir)
-        .into_iter()
-        .map(|instance| instance.name)
-        .collect();
-    Error::NotUp {
-        instance: instance.into(),
-        known,
-    }
+    let known = list(run_dir).into_iter().map(|instance| instance.name).collect();
+    Error::NotUp { instance: instance.into(), known }
 }
 
 /// Every instance that has a run directory.
@@ -267,10 +223,7 @@ pub fn list(run_dir: &RunDir) -> Vec<Instance> {
             let dir = Dir::new(run_dir, &name);
             let keeper = dir.keeper().map(|client| client.keeper());
             match dir.read_record() {
-                Ok(record) => Instance {
-                    keeper,
-                    ..record.instance
-                },
+                Ok(record) => Instance { keeper, ..record.instance },
                 Err(_) => Instance {
                     name,
                     source: None,
@@ -287,8 +240,5 @@ pub fn list(run_dir: &RunDir) -> Vec<Instance> {
 }
 
 pub(crate) fn later(what: &str) -> Error {
-    Error::Unsupported {
-        what: what.into(),
-        reason: "not built yet".into(),
-    }
+    Error::Unsupported { what: what.into(), reason: "not built yet".into() }
 }

@@ -21,24 +21,14 @@ pub(crate) struct Spaces {
 
 impl Spaces {
     pub(crate) fn new(entries: impl IntoIterator<Item = (String, Netns)>) -> Spaces {
-        Spaces {
-            map: entries.into_iter().collect(),
-        }
+        Spaces { map: entries.into_iter().collect() }
     }
 
     /// The ones of `nodes`, from the keeper.
-    pub(crate) fn fetch<'a>(
-        client: &mut Client,
-        nodes: impl IntoIterator<Item = &'a str>,
-    ) -> Result<Spaces> {
+    pub(crate) fn fetch<'a>(client: &mut Client, nodes: impl IntoIterator<Item = &'a str>) -> Result<Spaces> {
         let names: Vec<&str> = nodes.into_iter().map(held_name).collect();
         let fds = client.fds(&names)?;
-        Ok(Spaces::new(
-            names
-                .into_iter()
-                .map(str::to_owned)
-                .zip(fds.into_iter().map(Netns::from_fd)),
-        ))
+        Ok(Spaces::new(names.into_iter().map(str::to_owned).zip(fds.into_iter().map(Netns::from_fd))))
     }
 
     pub(crate) fn insert(&mut self, node: &str, netns: Netns) {
@@ -46,18 +36,11 @@ impl Spaces {
     }
 
     pub(crate) fn get(&self, node: &str) -> Result<&Netns> {
-        self.map.get(node).ok_or_else(|| Error::Node {
-            node: node.into(),
-            reason: "it has no namespace".into(),
-        })
+        self.map.get(node).ok_or_else(|| Error::Node { node: node.into(), reason: "it has no namespace".into() })
     }
 
     /// Gives them into the keeper's care.
     pub(crate) fn hold(&self, client: &mut Client) -> Result<()> {
-        Ok(client.hold(
-            self.map
-                .iter()
-                .map(|(name, netns)| (held_name(name), netns.as_fd())),
-        )?)
+        Ok(client.hold(self.map.iter().map(|(name, netns)| (held_name(name), netns.as_fd())))?)
     }
 }

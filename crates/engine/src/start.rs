@@ -34,29 +34,16 @@ pub(crate) fn node_spec(name: &NodeName, node: &NodePlan, cgroups: Vec<String>) 
     NodeSpec {
         name: name.to_string(),
         hostname: node.hostname.clone(),
-        files: node
-            .files
-            .iter()
-            .map(|(path, file)| file_spec(path, file))
-            .collect(),
+        files: node.files.iter().map(|(path, file)| file_spec(path, file)).collect(),
         directories,
-        private: if node.kind == NodeKind::Frr {
-            vec!["/etc/frr".into()]
-        } else {
-            Vec::new()
-        },
+        private: if node.kind == NodeKind::Frr { vec!["/etc/frr".into()] } else { Vec::new() },
         env: node.env.clone(),
         cgroups,
     }
 }
 
 pub(crate) fn file_spec(path: &str, file: &netloom_plan::desired::FilePlan) -> FileSpec {
-    FileSpec {
-        path: path.into(),
-        content: file.content.clone(),
-        mode: file.mode,
-        owner: file.owner.clone(),
-    }
+    FileSpec { path: path.into(), content: file.content.clone(), mode: file.mode, owner: file.owner.clone() }
 }
 
 pub(crate) fn process_spec(name: &str, process: &ProcessPlan) -> ProcessSpec {
@@ -74,11 +61,7 @@ pub(crate) fn process_spec(name: &str, process: &ProcessPlan) -> ProcessSpec {
 /// Directories of the cgroups of a node; made when it has limits.
 pub(crate) fn cgroups(plan: &Plan, name: &NodeName, node: &NodePlan) -> Result<Vec<String>> {
     use netloom_kernel::cgroup::{Cgroups, Limits};
-    let limits = Limits {
-        cpu: node.limits.cpu,
-        memory: node.limits.memory,
-        pids: node.limits.pids.map(u64::from),
-    };
+    let limits = Limits { cpu: node.limits.cpu, memory: node.limits.memory, pids: node.limits.pids.map(u64::from) };
     if limits == Limits::default() {
         return Ok(Vec::new());
     }
@@ -86,16 +69,12 @@ pub(crate) fn cgroups(plan: &Plan, name: &NodeName, node: &NodePlan) -> Result<V
     let group = all
         .create(plan.instance.as_str(), name.as_str(), &limits)
         .map_err(|e| Error::step(format!("{name}: limits"), e))?;
-    Ok(group
-        .directories()
-        .map(|dir| dir.display().to_string())
-        .collect())
+    Ok(group.directories().map(|dir| dir.display().to_string()).collect())
 }
 
 /// A node that is not idle.
 pub(crate) fn needs_start(node: &NodePlan) -> bool {
-    node.kind != NodeKind::Host
-        && (node.populated || node.ready.tcp.is_some() || !node.wait_for.is_empty())
+    node.kind != NodeKind::Host && (node.populated || node.ready.tcp.is_some() || !node.wait_for.is_empty())
 }
 
 /// Starts `nodes` (in the plan's order) and waits until they are ready. Goes on after a failure where nothing depends on it.
@@ -158,12 +137,7 @@ struct Queue {
 impl<'a> Starter<'a> {
     fn new(plan: &'a Plan, client: &'a mut Client, nodes: &[&'a NodeName], hooks: bool) -> Self {
         let mine: HashSet<&str> = nodes.iter().map(|name| name.as_str()).collect();
-        let done = plan
-            .nodes
-            .keys()
-            .map(NodeName::as_str)
-            .filter(|name| !mine.contains(name))
-            .collect();
+        let done = plan.nodes.keys().map(NodeName::as_str).filter(|name| !mine.contains(name)).collect();
         Starter {
             plan,
             client,
@@ -215,16 +189,8 @@ impl<'a> Starter<'a> {
             }
             // Populated nodes.
             let tickets: Vec<Ticket> = self.tickets.keys().copied().collect();
-            let pause = if asking > 0 {
-                Duration::from_millis(2)
-            } else {
-                Duration::from_millis(200)
-            };
-            let answer = if tickets.is_empty() {
-                None
-            } else {
-                self.client.any(&tickets, pause)?
-            };
+            let pause = if asking > 0 { Duration::from_millis(2) } else { Duration::from_millis(200) };
+            let answer = if tickets.is_empty() { None } else { self.client.any(&tickets, pause)? };
             if let Some((ticket, result)) = answer
                 && let Some(name) = self.tickets.remove(&ticket)
             {
@@ -249,11 +215,7 @@ impl<'a> Starter<'a> {
                 };
                 match next {
                     None => break,
-                    Some(Told::Hook(node, command, output)) => on(Event::Hook {
-                        node,
-                        command,
-                        output,
-                    }),
+                    Some(Told::Hook(node, command, output)) => on(Event::Hook { node, command, output }),
                     Some(Told::Ready(name)) => {
                         asking -= 1;
                         if let Some((name, _)) = self.plan.nodes.get_key_value(&name) {
@@ -285,11 +247,7 @@ impl<'a> Starter<'a> {
             let Some(node) = self.plan.nodes.get(name) else {
                 continue;
             };
-            if !node
-                .wait_for
-                .iter()
-                .all(|other| self.done.contains(other.as_str()))
-            {
+            if !node.wait_for.iter().all(|other| self.done.contains(other.as_str())) {
                 self.waiting.push_back(name);
                 continue;
             }
@@ -305,20 +263,11 @@ impl<'a> Starter<'a> {
             if !node.populated {
                 // Nothing runs in it; only others are waited for, or a port somebody may open by exec.
                 self.done.insert(name.as_str());
-                on(Event::NodeReady {
-                    node: name.clone(),
-                    took: Duration::ZERO,
-                });
+                on(Event::NodeReady { node: name.clone(), took: Duration::ZERO });
                 continue;
             }
-            let processes = node
-                .processes
-                .iter()
-                .map(|(name, process)| process_spec(name, process))
-                .collect();
-            let ticket = self
-                .client
-                .begin_start(node_spec(name, node, groups), processes)?;
+            let processes = node.processes.iter().map(|(name, process)| process_spec(name, process)).collect();
+            let ticket = self.client.begin_start(node_spec(name, node, groups), processes)?;
             self.tickets.insert(ticket, name);
         }
         Ok(())
@@ -340,10 +289,7 @@ impl<'a> Starter<'a> {
             name: name.clone(),
             netns: Some(target.pid),
             target: Some(target),
-            node: NodePlan {
-                files: BTreeMap::new(),
-                ..node.clone()
-            },
+            node: NodePlan { files: BTreeMap::new(), ..node.clone() },
             hooks,
             deadline: now + ready.within,
             next: now,
@@ -352,74 +298,36 @@ impl<'a> Starter<'a> {
         }))
     }
 
-    fn ready(
-        &mut self,
-        name: &'a NodeName,
-        over: &mut usize,
-        progress: &mut Progress,
-        on: &mut dyn FnMut(Event),
-    ) {
+    fn ready(&mut self, name: &'a NodeName, over: &mut usize, progress: &mut Progress, on: &mut dyn FnMut(Event)) {
         self.done.insert(name.as_str());
         *over += 1;
-        let took = self
-            .began
-            .get(name.as_str())
-            .map_or(Duration::ZERO, Instant::elapsed);
-        on(Event::NodeReady {
-            node: name.clone(),
-            took,
-        });
+        let took = self.began.get(name.as_str()).map_or(Duration::ZERO, Instant::elapsed);
+        on(Event::NodeReady { node: name.clone(), took });
         progress.step(*over, on);
     }
 
-    fn fail(
-        &mut self,
-        name: &'a NodeName,
-        reason: &str,
-        over: &mut usize,
-        on: &mut dyn FnMut(Event),
-    ) {
+    fn fail(&mut self, name: &'a NodeName, reason: &str, over: &mut usize, on: &mut dyn FnMut(Event)) {
         self.failed.insert(name.as_str());
         *over += 1;
-        on(Event::NodeFailed {
-            node: name.clone(),
-            reason: reason.into(),
-        });
+        on(Event::NodeFailed { node: name.clone(), reason: reason.into() });
         // The keeper's words begin with the node's name.
         let reason = reason.strip_prefix(&format!("{name}: ")).unwrap_or(reason);
-        self.errors.push(Error::Node {
-            node: name.to_string(),
-            reason: reason.into(),
-        });
+        self.errors.push(Error::Node { node: name.to_string(), reason: reason.into() });
     }
 
     /// Nothing moves any more: what still waits, waits for nodes that failed.
     fn give_up_waiting(&mut self, on: &mut dyn FnMut(Event)) {
         for name in std::mem::take(&mut self.waiting) {
-            let waits = self
-                .plan
-                .nodes
-                .get(name)
-                .map(|node| &node.wait_for)
-                .into_iter()
-                .flatten();
-            let missing: Vec<&str> = waits
-                .map(NodeName::as_str)
-                .filter(|other| !self.done.contains(other))
-                .collect();
-            let reason = format!(
-                "not started: it waits for {}, which is not ready",
-                missing.join(", ")
-            );
+            let waits = self.plan.nodes.get(name).map(|node| &node.wait_for).into_iter().flatten();
+            let missing: Vec<&str> = waits.map(NodeName::as_str).filter(|other| !self.done.contains(other)).collect();
+            let reason = format!("not started: it waits for {}, which is not ready", missing.join(", "));
             self.fail(name, &reason, &mut 0, on);
         }
     }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 /// A worker: takes the task that is due first, tries it once, gives it back when it is not ready yet.
@@ -431,12 +339,8 @@ fn work(queue: &(Mutex<Queue>, Condvar), tell: &mpsc::Sender<Told>) {
                 return;
             }
             let now = Instant::now();
-            let due = guard
-                .tasks
-                .iter()
-                .enumerate()
-                .min_by_key(|(_, task)| task.next)
-                .map(|(at, task)| (at, task.next));
+            let due =
+                guard.tasks.iter().enumerate().min_by_key(|(_, task)| task.next).map(|(at, task)| (at, task.next));
             match due {
                 Some((at, next)) if next <= now => break guard.tasks.swap_remove(at),
                 Some((_, next)) => guard = wait(&queue.1, guard, next - now),
@@ -453,10 +357,7 @@ fn work(queue: &(Mutex<Queue>, Condvar), tell: &mpsc::Sender<Told>) {
                 queue.1.notify_one();
             }
             Ok(false) => {
-                let reason = format!(
-                    "not ready within {:?}: {}",
-                    task.node.ready.within, task.last
-                );
+                let reason = format!("not ready within {:?}: {}", task.node.ready.within, task.last);
                 drop(tell.send(Told::Failed(task.name, reason)));
             }
             Err(reason) => drop(tell.send(Told::Failed(task.name, reason))),
@@ -469,9 +370,7 @@ fn wait<'a>(
     guard: std::sync::MutexGuard<'a, Queue>,
     time: Duration,
 ) -> std::sync::MutexGuard<'a, Queue> {
-    let (guard, _) = condvar
-        .wait_timeout(guard, time)
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    let (guard, _) = condvar.wait_timeout(guard, time).unwrap_or_else(std::sync::PoisonError::into_inner);
     guard
 }
 
@@ -495,16 +394,8 @@ fn attempt(task: &mut Task, tell: &mpsc::Sender<Told>) -> std::result::Result<bo
             let text = printed(&output);
             drop(tell.send(Told::Hook(task.name.clone(), argv.clone(), text.clone())));
             if output.timed_out || !output.exit.success() {
-                let how = if output.timed_out {
-                    "took too long".into()
-                } else {
-                    output.exit.to_string()
-                };
-                return Err(format!(
-                    "exec `{}`: {how}: {}",
-                    argv.join(" "),
-                    text.trim_end()
-                ));
+                let how = if output.timed_out { "took too long".into() } else { output.exit.to_string() };
+                return Err(format!("exec `{}`: {how}: {}", argv.join(" "), text.trim_end()));
             }
         }
         // What it may take to become ready counts from the last hook.
@@ -517,18 +408,10 @@ fn attempt(task: &mut Task, tell: &mpsc::Sender<Told>) -> std::result::Result<bo
         return Ok(false);
     }
     if let Some(argv) = &task.node.ready.exec {
-        let left = task
-            .deadline
-            .saturating_duration_since(Instant::now())
-            .max(Duration::from_millis(200));
+        let left = task.deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(200));
         let output = run(target, argv, left)?;
         if output.timed_out || !output.exit.success() {
-            task.last = format!(
-                "`{}`: {}: {}",
-                argv.join(" "),
-                output.exit,
-                printed(&output).trim_end()
-            );
+            task.last = format!("`{}`: {}: {}", argv.join(" "), output.exit, printed(&output).trim_end());
             return Ok(false);
         }
     }
@@ -540,13 +423,8 @@ fn run(
     argv: &[String],
     within: Duration,
 ) -> std::result::Result<netloom_runtimes::exec::Output, String> {
-    let command = Command {
-        argv: argv.to_vec(),
-        ..Command::default()
-    };
-    target
-        .output(&command, &[], Some(within))
-        .map_err(|e| e.to_string())
+    let command = Command { argv: argv.to_vec(), ..Command::default() };
+    target.output(&command, &[], Some(within)).map_err(|e| e.to_string())
 }
 
 fn printed(output: &netloom_runtimes::exec::Output) -> String {
@@ -564,11 +442,7 @@ pub(crate) fn down_hooks(
 ) -> Vec<Error> {
     let mut errors = Vec::new();
     for name in nodes {
-        let Some(node) = plan
-            .nodes
-            .get(*name)
-            .filter(|node| !node.on_down.is_empty())
-        else {
+        let Some(node) = plan.nodes.get(*name).filter(|node| !node.on_down.is_empty()) else {
             continue;
         };
         // A stopped node has nothing to run them in.
@@ -581,27 +455,12 @@ pub(crate) fn down_hooks(
                     let failed = output.timed_out || !output.exit.success();
                     let text = printed(&output);
                     if failed {
-                        let reason = format!(
-                            "exec `{}`: {}: {}",
-                            argv.join(" "),
-                            output.exit,
-                            text.trim_end()
-                        );
-                        errors.push(Error::Node {
-                            node: name.to_string(),
-                            reason,
-                        });
+                        let reason = format!("exec `{}`: {}: {}", argv.join(" "), output.exit, text.trim_end());
+                        errors.push(Error::Node { node: name.to_string(), reason });
                     }
-                    on(Event::Hook {
-                        node: (*name).clone(),
-                        command: argv.clone(),
-                        output: text,
-                    });
+                    on(Event::Hook { node: (*name).clone(), command: argv.clone(), output: text });
                 }
-                Err(reason) => errors.push(Error::Node {
-                    node: name.to_string(),
-                    reason,
-                }),
+                Err(reason) => errors.push(Error::Node { node: name.to_string(), reason }),
             }
         }
     }

@@ -53,10 +53,7 @@ pub(crate) struct Dir {
 
 impl Dir {
     pub(crate) fn new(run_dir: &RunDir, instance: &str) -> Dir {
-        Dir {
-            path: run_dir.instance(instance),
-            instance: instance.into(),
-        }
+        Dir { path: run_dir.instance(instance), instance: instance.into() }
     }
 
     pub(crate) fn exists(&self) -> bool {
@@ -106,9 +103,7 @@ impl Dir {
             match file.try_lock() {
                 Ok(()) => {
                     // Whoever held it may have removed the directory meanwhile: then this lock is nobody's.
-                    let same = |a: &fs::Metadata, b: &fs::Metadata| {
-                        a.ino() == b.ino() && a.dev() == b.dev()
-                    };
+                    let same = |a: &fs::Metadata, b: &fs::Metadata| a.ino() == b.ino() && a.dev() == b.dev();
                     let (Ok(ours), Ok(there)) = (file.metadata(), fs::metadata(&path)) else {
                         continue;
                     };
@@ -129,10 +124,7 @@ impl Dir {
                     if holder.is_empty() {
                         holder = "another process".into();
                     }
-                    return Err(Error::Busy {
-                        instance: self.instance.clone(),
-                        holder,
-                    });
+                    return Err(Error::Busy { instance: self.instance.clone(), holder });
                 }
                 Err(TryLockError::Error(e)) => return Err(at(&path, e)),
             }
@@ -173,10 +165,7 @@ fn holder() -> String {
 }
 
 pub(crate) fn at(path: &Path, source: std::io::Error) -> Error {
-    Error::File {
-        path: path.display().to_string(),
-        source,
-    }
+    Error::File { path: path.display().to_string(), source }
 }
 
 fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
@@ -188,7 +177,5 @@ fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
 fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
     let fresh = path.with_extension("new");
     let bytes = serde_json::to_vec(value).map_err(|e| at(path, e.into()))?;
-    fs::write(&fresh, bytes)
-        .and_then(|()| fs::rename(&fresh, path))
-        .map_err(|e| at(path, e))
+    fs::write(&fresh, bytes).and_then(|()| fs::rename(&fresh, path)).map_err(|e| at(path, e))
 }

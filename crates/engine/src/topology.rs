@@ -37,16 +37,10 @@ impl<'a> Topology<'a> {
         for link in &plan.links {
             let [a, b] = &link.ends;
             for (this, other) in [(a, b), (b, a)] {
-                ends.entry(this.node.as_str())
-                    .or_default()
-                    .push(End { link, this, other });
+                ends.entry(this.node.as_str()).or_default().push(End { link, this, other });
             }
         }
-        Topology {
-            plan,
-            ends,
-            alias: alias(plan.instance.as_str()),
-        }
+        Topology { plan, ends, alias: alias(plan.instance.as_str()) }
     }
 
     /// The ends of a node, in the order of the file.
@@ -55,25 +49,17 @@ impl<'a> Topology<'a> {
     }
 
     pub(crate) fn kind(&self, node: &str) -> NodeKind {
-        self.plan
-            .nodes
-            .get(node)
-            .map_or(NodeKind::Linux, |node| node.kind)
+        self.plan.nodes.get(node).map_or(NodeKind::Linux, |node| node.kind)
     }
 
     /// Nodes that have a namespace: all but `host` ones.
     pub(crate) fn spaces(&self) -> impl Iterator<Item = (&'a NodeName, &'a NodePlan)> {
-        self.plan
-            .nodes
-            .iter()
-            .filter(|(_, node)| has_namespace(node))
+        self.plan.nodes.iter().filter(|(_, node)| has_namespace(node))
     }
 
     /// The link has an end on a `host` node; which end is the other one.
     pub(crate) fn host_side(&self, link: &LinkPlan) -> Option<usize> {
-        link.ends
-            .iter()
-            .position(|end| self.kind(end.node.as_str()) == NodeKind::Host)
+        link.ends.iter().position(|end| self.kind(end.node.as_str()) == NodeKind::Host)
     }
 }
 

@@ -15,9 +15,7 @@ use serde_json::Value;
 
 use crate::error::{Error, Result};
 use crate::exec::Target;
-use crate::protocol::{
-    Answer, Envelope, FDS, NodeRecord, NodeSpec, PACKET, ProcessSpec, RECEIVE, Request, SOCKET,
-};
+use crate::protocol::{Answer, Envelope, FDS, NodeRecord, NodeSpec, PACKET, ProcessSpec, RECEIVE, Request, SOCKET};
 
 /// A connection to a lab's keeper.
 #[derive(Debug)]
@@ -50,13 +48,7 @@ impl Client {
             socket: path.display().to_string(),
             reason: e.to_string(),
         })?;
-        Ok(Client {
-            socket,
-            dir: dir.into(),
-            next: 1,
-            early: BTreeMap::new(),
-            keeper,
-        })
+        Ok(Client { socket, dir: dir.into(), next: 1, early: BTreeMap::new(), keeper })
     }
 
     /// Process id of the keeper, as seen from here.
@@ -68,20 +60,12 @@ impl Client {
     pub(crate) fn begin(&mut self, request: Request, fds: &[BorrowedFd<'_>]) -> Result<Ticket> {
         let id = self.next;
         self.next += 1;
-        let bytes = encode(&Envelope {
-            id,
-            file: false,
-            request: Some(request),
-        })?;
+        let bytes = encode(&Envelope { id, file: false, request: Some(request) })?;
         if bytes.len() <= PACKET {
             self.socket.send(&bytes, fds).map_err(|e| self.lost(&e))?;
         } else {
             let file = spill(&self.dir, id, &bytes)?;
-            let bytes = encode(&Envelope {
-                id,
-                file: true,
-                request: None,
-            })?;
+            let bytes = encode(&Envelope { id, file: true, request: None })?;
             let mut all = vec![file.as_fd()];
             all.extend_from_slice(fds);
             self.socket.send(&bytes, &all).map_err(|e| self.lost(&e))?;
@@ -90,10 +74,7 @@ impl Client {
     }
 
     fn lost(&self, error: &netloom_kernel::Error) -> Error {
-        Error::NoKeeper {
-            socket: self.dir.join(SOCKET).display().to_string(),
-            reason: error.to_string(),
-        }
+        Error::NoKeeper { socket: self.dir.join(SOCKET).display().to_string(), reason: error.to_string() }
     }
 
     /// Waits for the answer to a request.
@@ -117,11 +98,7 @@ impl Client {
     ///
     /// # Errors
     /// [`Error::NoKeeper`] when the keeper has gone.
-    pub fn any(
-        &mut self,
-        tickets: &[Ticket],
-        timeout: Duration,
-    ) -> Result<Option<(Ticket, Result<Value>)>> {
+    pub fn any(&mut self, tickets: &[Ticket], timeout: Duration) -> Result<Option<(Ticket, Result<Value>)>> {
         loop {
             for ticket in tickets {
                 if let Some((answer, fds)) = self.early.remove(&ticket.0) {
@@ -144,8 +121,7 @@ impl Client {
                 reason: "it has ended".into(),
             });
         }
-        let answer: Answer =
-            serde_json::from_slice(&received.bytes).map_err(|e| Error::Protocol(e.to_string()))?;
+        let answer: Answer = serde_json::from_slice(&received.bytes).map_err(|e| Error::Protocol(e.to_string()))?;
         self.early.insert(answer.id, (answer, received.fds));
         Ok(())
     }
@@ -164,10 +140,7 @@ impl Client {
     ///
     /// # Errors
     /// When the keeper has gone.
-    pub fn hold<'a>(
-        &mut self,
-        entries: impl IntoIterator<Item = (&'a str, BorrowedFd<'a>)>,
-    ) -> Result<()> {
+    pub fn hold<'a>(&mut self, entries: impl IntoIterator<Item = (&'a str, BorrowedFd<'a>)>) -> Result<()> {
         let entries: Vec<_> = entries.into_iter().collect();
         let mut tickets = Vec::new();
         for chunk in entries.chunks(FDS) {
@@ -175,9 +148,7 @@ impl Client {
             let fds: Vec<_> = chunk.iter().map(|(_, fd)| *fd).collect();
             tickets.push(self.begin(Request::Hold { names }, &fds)?);
         }
-        tickets
-            .into_iter()
-            .try_for_each(|ticket| self.finish(ticket).map(drop))
+        tickets.into_iter().try_for_each(|ticket| self.finish(ticket).map(drop))
     }
 
     /// Copies of held descriptors, in the order of `names`.
@@ -207,10 +178,7 @@ impl Client {
     /// # Errors
     /// When the keeper has gone.
     pub fn release(&mut self, names: &[&str]) -> Result<()> {
-        self.call(Request::Release {
-            names: names.iter().map(|n| (*n).to_owned()).collect(),
-        })
-        .map(drop)
+        self.call(Request::Release { names: names.iter().map(|n| (*n).to_owned()).collect() }).map(drop)
     }
 
     /// Names of everything held.
@@ -226,11 +194,7 @@ impl Client {
     /// # Errors
     /// When the keeper has gone.
     pub fn put(&mut self, key: &str, value: Value) -> Result<()> {
-        self.call(Request::Put {
-            key: key.into(),
-            value,
-        })
-        .map(drop)
+        self.call(Request::Put { key: key.into(), value }).map(drop)
     }
 
     /// The values whose keys begin with `prefix`.
@@ -238,9 +202,7 @@ impl Client {
     /// # Errors
     /// When the keeper has gone.
     pub fn get(&mut self, prefix: &str) -> Result<BTreeMap<String, Value>> {
-        self.call_as(Request::Get {
-            prefix: prefix.into(),
-        })
+        self.call_as(Request::Get { prefix: prefix.into() })
     }
 
     /// Sets the files all nodes share (absolute path → content); nodes that run see the new text.
@@ -273,12 +235,7 @@ impl Client {
     /// # Errors
     /// When it does not run.
     pub fn signal(&mut self, node: &str, process: &str, signal: i32) -> Result<()> {
-        self.call(Request::Signal {
-            node: node.into(),
-            process: process.into(),
-            signal,
-        })
-        .map(drop)
+        self.call(Request::Signal { node: node.into(), process: process.into(), signal }).map(drop)
     }
 
     /// Ends a process: SIGTERM, and SIGKILL after `grace`; waits for its end.
@@ -287,12 +244,7 @@ impl Client {
     /// When there is none of that name. That it has ended already is none.
     pub fn stop(&mut self, node: &str, process: &str, grace: Duration) -> Result<()> {
         let grace = grace.as_millis() as u64;
-        self.call(Request::Stop {
-            node: node.into(),
-            process: process.into(),
-            grace,
-        })
-        .map(drop)
+        self.call(Request::Stop { node: node.into(), process: process.into(), grace }).map(drop)
     }
 
     /// Drops the record of an ended process.
@@ -300,11 +252,7 @@ impl Client {
     /// # Errors
     /// When it runs.
     pub fn forget(&mut self, node: &str, process: &str) -> Result<()> {
-        self.call(Request::Forget {
-            node: node.into(),
-            process: process.into(),
-        })
-        .map(drop)
+        self.call(Request::Forget { node: node.into(), process: process.into() }).map(drop)
     }
 
     /// Ends everything that runs in a node: SIGTERM, and SIGKILL after `grace`; waits for the end. Its namespace stays.
@@ -321,13 +269,7 @@ impl Client {
     /// # Errors
     /// When the keeper has gone.
     pub fn begin_kill(&mut self, node: &str, grace: Duration) -> Result<Ticket> {
-        self.begin(
-            Request::Kill {
-                node: node.into(),
-                grace: grace.as_millis() as u64,
-            },
-            &[],
-        )
+        self.begin(Request::Kill { node: node.into(), grace: grace.as_millis() as u64 }, &[])
     }
 
     /// Every node that was ever populated, and its processes.
@@ -345,8 +287,7 @@ impl Client {
     pub fn target(&mut self, node: &str) -> Result<Target> {
         let ticket = self.begin(Request::Target { node: node.into() }, &[])?;
         let (value, mut fds) = self.finish_with_fds(ticket)?;
-        let record: NodeRecord =
-            serde_json::from_value(value).map_err(|e| Error::Protocol(e.to_string()))?;
+        let record: NodeRecord = serde_json::from_value(value).map_err(|e| Error::Protocol(e.to_string()))?;
         match (fds.pop(), record.init) {
             (Some(fd), Some(pid)) => Ok(Target {
                 node: record.name,
@@ -366,8 +307,7 @@ impl Client {
     pub fn relay(&mut self) -> Result<OwnedFd> {
         let ticket = self.begin(Request::Relay, &[])?;
         let (_, mut fds) = self.finish_with_fds(ticket)?;
-        fds.pop()
-            .ok_or_else(|| Error::Protocol("no descriptor came along".into()))
+        fds.pop().ok_or_else(|| Error::Protocol("no descriptor came along".into()))
     }
 
     /// Tells all who listen.
@@ -404,10 +344,7 @@ impl Client {
         if keeper.wait_ended(Some(timeout))? {
             return Ok(());
         }
-        Err(Error::Refused(format!(
-            "the keeper (process {}) has not ended within {timeout:?}",
-            self.keeper
-        )))
+        Err(Error::Refused(format!("the keeper (process {}) has not ended within {timeout:?}", self.keeper)))
     }
 }
 
@@ -457,26 +394,19 @@ pub(crate) fn encode(value: &impl serde::Serialize) -> Result<Vec<u8>> {
 pub(crate) fn spill(dir: &Path, id: u64, bytes: &[u8]) -> Result<std::fs::File> {
     let path = dir.join(format!(".message-{}-{id}", std::process::id()));
     let make = || {
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .open(&path)?;
+        let mut file = OpenOptions::new().read(true).write(true).create_new(true).open(&path)?;
         std::fs::remove_file(&path)?;
         file.write_all(bytes)?;
         file.rewind()?;
         Ok(file)
     };
-    make().map_err(|e: std::io::Error| {
-        netloom_kernel::Error::os(format!("write {}", path.display()), e).into()
-    })
+    make().map_err(|e: std::io::Error| netloom_kernel::Error::os(format!("write {}", path.display()), e).into())
 }
 
 pub(crate) fn read_spilled<T: DeserializeOwned>(fd: OwnedFd) -> Result<T> {
     let mut bytes = Vec::new();
     let mut file = std::fs::File::from(fd);
-    file.read_to_end(&mut bytes)
-        .map_err(|e| netloom_kernel::Error::os("read a message", e))?;
+    file.read_to_end(&mut bytes).map_err(|e| netloom_kernel::Error::os("read a message", e))?;
     serde_json::from_slice(&bytes).map_err(|e| Error::Protocol(e.to_string()))
 }
 
@@ -492,7 +422,6 @@ pub(crate) fn at_short_path<T>(
     let (Some(dir), Some(name)) = (path.parent(), path.file_name()) else {
         return work(path);
     };
-    let dir = std::fs::File::open(dir)
-        .map_err(|e| netloom_kernel::Error::os(format!("open {}", dir.display()), e))?;
+    let dir = std::fs::File::open(dir).map_err(|e| netloom_kernel::Error::os(format!("open {}", dir.display()), e))?;
     work(&Path::new(&format!("/proc/self/fd/{}", dir.as_raw_fd())).join(name))
 }

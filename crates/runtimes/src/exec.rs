@@ -94,9 +94,7 @@ impl Target {
     /// When there is none.
     pub fn read_file(&self, path: &str) -> Result<Vec<u8>> {
         let target = self.root().join(path.trim_start_matches('/'));
-        std::fs::read(&target).map_err(|e| {
-            netloom_kernel::Error::os(format!("read {path} of {}", self.node), e).into()
-        })
+        std::fs::read(&target).map_err(|e| netloom_kernel::Error::os(format!("read {path} of {}", self.node), e).into())
     }
 
     /// A connection to an FRR daemon of the node.
@@ -115,25 +113,15 @@ impl Target {
         {
             env.entry("TERM".into()).or_insert(term);
         }
-        let prepared = Prepared::command(
-            &command.argv,
-            &env,
-            &command.workdir,
-            &command.user,
-            &self.cgroups,
-            stdio,
-        )?;
-        let (mut reader, writer) =
-            std::io::pipe().map_err(|e| netloom_kernel::Error::os("make a pipe", e))?;
+        let prepared = Prepared::command(&command.argv, &env, &command.workdir, &command.user, &self.cgroups, stdio)?;
+        let (mut reader, writer) = std::io::pipe().map_err(|e| netloom_kernel::Error::os("make a pipe", e))?;
         // Which pid namespace children are born in is a property of the thread.
         let forked = std::thread::scope(|scope| {
             let thread = scope.spawn(|| {
                 process::setns_here(&self.init, Namespaces::PID)?;
                 process::fork_among_threads(move || prepared.run(&self.init, writer))
             });
-            thread
-                .join()
-                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         });
         let pid = forked.map_err(|e| match e.errno() {
             Some(3) => Error::Refused(format!("{} has just ended", self.node)),
@@ -161,50 +149,29 @@ impl Target {
     ///
     /// # Errors
     /// When it cannot be started.
-    pub fn output(
-        &self,
-        command: &Command,
-        stdin: &[u8],
-        timeout: Option<Duration>,
-    ) -> Result<Output> {
+    pub fn output(&self, command: &Command, stdin: &[u8], timeout: Option<Duration>) -> Result<Output> {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        let pipe = || {
-            std::io::pipe().map_err(|e| Error::from(netloom_kernel::Error::os("make a pipe", e)))
-        };
-        let ((in_reader, in_writer), (mut out, out_writer), (mut err, err_writer)) =
-            (pipe()?, pipe()?, pipe()?);
+        let pipe = || std::io::pipe().map_err(|e| Error::from(netloom_kernel::Error::os("make a pipe", e)));
+        let ((in_reader, in_writer), (mut out, out_writer), (mut err, err_writer)) = (pipe()?, pipe()?, pipe()?);
         let files: [OwnedFd; 3] = [in_reader.into(), out_writer.into(), err_writer.into()];
         let pid = self.spawn(command, Stdio::Files(files))?;
         let pidfd = PidFd::open(pid)?;
         netloom_kernel::unix::set_nonblocking(&in_writer, true)?;
-        let mut output = Output {
-            exit: Exit::Code(0),
-            timed_out: false,
-            stdout: Vec::new(),
-            stderr: Vec::new(),
-        };
+        let mut output = Output { exit: Exit::Code(0), timed_out: false, stdout: Vec::new(), stderr: Vec::new() };
         let mut writer = (!stdin.is_empty()).then_some(in_writer);
         let (mut rest, mut open, mut ended) = (stdin, [true, true], false);
         let mut buffer = vec![0; 65536];
         while open[0] || open[1] {
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             // What it left running in the background may hold the pipes open: they are not waited for.
-            let wait = if ended {
-                Some(Duration::from_millis(50))
-            } else {
-                left
-            };
+            let wait = if ended { Some(Duration::from_millis(50)) } else { left };
             let interest = |on: bool| if on { Interest::READ } else { Interest::NONE };
             let mut fds = vec![
                 (out.as_fd(), interest(open[0])),
                 (err.as_fd(), interest(open[1])),
                 (pidfd.as_fd(), interest(!ended)),
             ];
-            fds.extend(
-                writer
-                    .as_ref()
-                    .map(|writer| (writer.as_fd(), Interest::WRITE)),
-            );
+            fds.extend(writer.as_ref().map(|writer| (writer.as_fd(), Interest::WRITE)));
             let ready = poll(&fds, wait)?;
             drop(fds);
             if !ready.iter().any(|ready| ready.any()) {
@@ -217,11 +184,7 @@ impl Target {
             }
             for (at, into) in [(0, &mut output.stdout), (1, &mut output.stderr)] {
                 if open[at] && ready[at].readable() {
-                    let read = if at == 0 {
-                        out.read(&mut buffer)
-                    } else {
-                        err.read(&mut buffer)
-                    };
+                    let read = if at == 0 { out.read(&mut buffer) } else { err.read(&mut buffer) };
                     match read {
                         Ok(len) if len > 0 => into.extend_from_slice(&buffer[..len]),
                         _ => open[at] = false,
@@ -259,12 +222,7 @@ impl Target {
 pub fn tcp_listens(pid: i32, port: u16) -> bool {
     let wanted = format!(":{port:04X}");
     ["tcp", "tcp6"].iter().any(|file| {
-        let text = std::fs::read_to_string(
-            Path::new("/proc")
-                .join(pid.to_string())
-                .join("net")
-                .join(file),
-        );
+        let text = std::fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("net").join(file));
         text.unwrap_or_default().lines().skip(1).any(|line| {
             let mut fields = line.split_whitespace().skip(1);
             let local = fields.next().is_some_and(|local| local.ends_with(&wanted));

@@ -50,9 +50,7 @@ impl Store {
     pub(crate) fn share(&self, files: &BTreeMap<String, String>) -> Result<()> {
         for (path, content) in files {
             if !path.starts_with("/etc/") {
-                return Err(Error::Refused(format!(
-                    "{path} cannot be shared: only files below /etc can"
-                )));
+                return Err(Error::Refused(format!("{path} cannot be shared: only files below /etc can")));
             }
             let target = self.shared(path);
             copy_parents(&self.shared("/etc"), Path::new("/etc"), &target)?;
@@ -110,11 +108,7 @@ impl Store {
             match place {
                 Place::Overlay(top) => {
                     let shared = Path::new("../_shared").join(top.trim_start_matches('/'));
-                    let lowers: Vec<&Path> = if shared.is_dir() {
-                        vec![&shared, target]
-                    } else {
-                        vec![target]
-                    };
+                    let lowers: Vec<&Path> = if shared.is_dir() { vec![&shared, target] } else { vec![target] };
                     mount::overlay(&lowers, &upper, &store.join("work"), target)?;
                 }
                 Place::Own(..) => mount::bind(&upper, target, false)?,
@@ -166,12 +160,7 @@ impl Place {
 /// All places of a node, outer ones first.
 fn places(node: &NodeSpec) -> Vec<Place> {
     let mut tops: BTreeSet<String> = BTreeSet::from(["/etc".to_owned()]);
-    let declared = node
-        .files
-        .iter()
-        .map(|file| &file.path)
-        .chain(node.directories.keys())
-        .chain(&node.private);
+    let declared = node.files.iter().map(|file| &file.path).chain(node.directories.keys()).chain(&node.private);
     for path in declared {
         if let Some(top) = Path::new(path).components().nth(1) {
             let top = format!("/{}", top.as_os_str().to_string_lossy());
@@ -189,20 +178,14 @@ fn places(node: &NodeSpec) -> Vec<Place> {
 
 /// The innermost place a path lies in.
 fn find<'a>(places: &'a [Place], path: &str) -> Result<(usize, &'a Place)> {
-    let inside = places
-        .iter()
-        .enumerate()
-        .filter(|(_, place)| Path::new(path).starts_with(place.path()));
+    let inside = places.iter().enumerate().filter(|(_, place)| Path::new(path).starts_with(place.path()));
     inside
         .max_by_key(|(_, place)| place.path().len())
         .ok_or_else(|| Error::Refused(format!("{path} is not an absolute path of a file")))
 }
 
 fn relative(path: &str, place: &str) -> PathBuf {
-    Path::new(path)
-        .strip_prefix(place)
-        .map(Path::to_path_buf)
-        .unwrap_or_default()
+    Path::new(path).strip_prefix(place).map(Path::to_path_buf).unwrap_or_default()
 }
 
 fn os(doing: String, e: std::io::Error) -> Error {
@@ -210,17 +193,13 @@ fn os(doing: String, e: std::io::Error) -> Error {
 }
 
 fn make_plain(path: &Path, mode: u32) -> Result<()> {
-    fs::DirBuilder::new()
-        .recursive(true)
-        .create(path)
-        .map_err(|e| os(format!("make {}", path.display()), e))?;
+    fs::DirBuilder::new().recursive(true).create(path).map_err(|e| os(format!("make {}", path.display()), e))?;
     set_mode(path, mode)
 }
 
 fn set_mode(path: &Path, mode: u32) -> Result<()> {
     let permissions = fs::Permissions::from_mode(mode);
-    fs::set_permissions(path, permissions)
-        .map_err(|e| os(format!("set the mode of {}", path.display()), e))
+    fs::set_permissions(path, permissions).map_err(|e| os(format!("set the mode of {}", path.display()), e))
 }
 
 /// Makes a directory with the owner and mode of another, where that exists.
@@ -242,10 +221,7 @@ fn make_like(path: &Path, model: &Path) -> Result<()> {
 
 /// Makes the directories between `upper` and `target` look like the ones below `lower`.
 fn copy_parents(upper: &Path, lower: &Path, target: &Path) -> Result<()> {
-    let Some(parent) = target
-        .parent()
-        .and_then(|parent| parent.strip_prefix(upper).ok())
-    else {
+    let Some(parent) = target.parent().and_then(|parent| parent.strip_prefix(upper).ok()) else {
         return Ok(());
     };
     let (mut up, mut low) = (upper.to_path_buf(), lower.to_path_buf());
@@ -282,12 +258,7 @@ fn change_owner(path: &Path, uid: u32, gid: u32) -> Result<()> {
     match chown(path, Some(uid), Some(gid)) {
         // Rootless with one user mapped: there is nobody else to give it to, and everything runs as that one.
         Err(e) if e.raw_os_error() == Some(22) && only_root_is_mapped() => Ok(()),
-        other => other.map_err(|e| {
-            os(
-                format!("give {} to user {uid}, group {gid}", path.display()),
-                e,
-            )
-        }),
+        other => other.map_err(|e| os(format!("give {} to user {uid}, group {gid}", path.display()), e)),
     }
 }
 
@@ -330,17 +301,9 @@ mod tests {
 
     #[test]
     fn files_land_in_the_innermost_place() {
-        let file = |path: &str| FileSpec {
-            path: path.into(),
-            ..FileSpec::default()
-        };
+        let file = |path: &str| FileSpec { path: path.into(), ..FileSpec::default() };
         let node = NodeSpec {
-            files: vec![
-                file("/etc/frr/frr.conf"),
-                file("/srv/www/index.html"),
-                file("/run/x"),
-                file("/var/log/y"),
-            ],
+            files: vec![file("/etc/frr/frr.conf"), file("/srv/www/index.html"), file("/run/x"), file("/var/log/y")],
             private: vec!["/etc/frr".into()],
             ..NodeSpec::default()
         };
@@ -353,8 +316,6 @@ mod tests {
         assert!(find(&places, "/opt/x").is_err());
         assert!(!places.contains(&Place::Overlay("/var".into())));
         let order: Vec<&str> = places.iter().map(Place::path).collect();
-        assert!(
-            order.iter().position(|p| *p == "/etc") < order.iter().position(|p| *p == "/etc/frr")
-        );
+        assert!(order.iter().position(|p| *p == "/etc") < order.iter().position(|p| *p == "/etc/frr"));
     }
 }

@@ -46,7 +46,9 @@ impl Vty {
     pub fn connect(daemon: &str, socket: &Path, patience: Duration) -> Result<Vty> {
         let fail = |reason: String| Error::Frr { daemon: daemon.to_string(), reason };
         let stream = UnixStream::connect(socket).map_err(|e| match e.kind() {
-            ErrorKind::NotFound => fail(format!("it has no socket at {} (not started, or still starting)", socket.display())),
+            ErrorKind::NotFound => {
+                fail(format!("it has no socket at {} (not started, or still starting)", socket.display()))
+            }
             ErrorKind::ConnectionRefused => fail(format!("nobody listens at {} (it has ended)", socket.display())),
             _ => fail(format!("cannot connect to {}: {e}", socket.display())),
         })?;
@@ -63,7 +65,10 @@ impl Vty {
         let mut line = command.as_bytes().to_vec();
         line.push(0);
         let until = Instant::now() + self.patience;
-        self.stream.set_write_timeout(Some(self.patience)).and_then(|()| self.stream.write_all(&line)).map_err(|e| self.broken(command, &e))?;
+        self.stream
+            .set_write_timeout(Some(self.patience))
+            .and_then(|()| self.stream.write_all(&line))
+            .map_err(|e| self.broken(command, &e))?;
         let mut bytes = Vec::new();
         let mut chunk = vec![0; 64 << 10];
         loop {
@@ -111,7 +116,9 @@ impl Vty {
 
     fn broken(&self, command: &str, error: &std::io::Error) -> Error {
         match error.kind() {
-            ErrorKind::WouldBlock | ErrorKind::TimedOut => self.fail(format!("no answer to {command:?} within {:?}", self.patience)),
+            ErrorKind::WouldBlock | ErrorKind::TimedOut => {
+                self.fail(format!("no answer to {command:?} within {:?}", self.patience))
+            }
             _ => self.fail(format!("{command:?}: {error}")),
         }
     }
@@ -175,7 +182,24 @@ mod tests {
         assert!(owned.success(), "the user frr of Debian's package is there");
         std::fs::write(dir.path().join("staticd.conf"), "hostname teststatic\n").unwrap();
         let child = Command::new(program)
-            .args(["-u", "frr", "-g", "frr", "-A", "127.0.0.1", "-P", "0", "-f", &file("staticd.conf"), "-i", &file("pid"), "-z", &file("zserv.api"), "--vty_socket", &file("")])
+            .args([
+                "-u",
+                "frr",
+                "-g",
+                "frr",
+                "-A",
+                "127.0.0.1",
+                "-P",
+                "0",
+                "-f",
+                &file("staticd.conf"),
+                "-i",
+                &file("pid"),
+                "-z",
+                &file("zserv.api"),
+                "--vty_socket",
+                &file(""),
+            ])
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()

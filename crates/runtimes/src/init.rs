@@ -14,13 +14,7 @@ use crate::files::Store;
 use crate::protocol::NodeSpec;
 
 /// In the child, which is process 1 of a new pid namespace. Tells `ok`, or what went wrong, on `told`.
-pub(crate) fn run(
-    spec: &NodeSpec,
-    store: &Store,
-    netns: &Netns,
-    keeper: &PidFd,
-    mut told: std::io::PipeWriter,
-) -> i32 {
+pub(crate) fn run(spec: &NodeSpec, store: &Store, netns: &Netns, keeper: &PidFd, mut told: std::io::PipeWriter) -> i32 {
     match populate(spec, store, netns, keeper, told.as_raw_fd()) {
         Ok(signals) => {
             let _ = told.write_all(b"ok");
@@ -34,13 +28,7 @@ pub(crate) fn run(
     }
 }
 
-fn populate(
-    spec: &NodeSpec,
-    store: &Store,
-    netns: &Netns,
-    keeper: &PidFd,
-    keep: i32,
-) -> Result<SignalFd> {
+fn populate(spec: &NodeSpec, store: &Store, netns: &Netns, keeper: &PidFd, keep: i32) -> Result<SignalFd> {
     process::die_with_parent_here(keeper)?;
     process::set_name_here("netloom-init");
     process::new_session_here()?;

@@ -46,16 +46,12 @@ pub fn run_dir() -> PathBuf {
 
 fn writable(dir: &Path) -> bool {
     let probe = dir.join(format!(".probe-{}", std::process::id()));
-    std::fs::create_dir(&probe)
-        .and_then(|()| std::fs::remove_dir(&probe))
-        .is_ok()
+    std::fs::create_dir(&probe).and_then(|()| std::fs::remove_dir(&probe)).is_ok()
 }
 
 /// What the relay's process does: serves its control socket until that closes.
 fn relay_main(control: &Packets) -> i32 {
     // Losses and jitter differ from run to run; what was drawn matters to nobody.
-    let seed = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .map_or(1, |t| t.as_nanos() as u64);
+    let seed = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(1, |t| t.as_nanos() as u64);
     i32::from(netloom_relay::serve(control, seed).is_err())
 }

@@ -45,14 +45,8 @@ impl Prepared {
         let mut env = node.env.clone();
         env.extend(spec.env.clone());
         let cgroups: Vec<PathBuf> = node.cgroups.iter().map(PathBuf::from).collect();
-        let mut prepared = Prepared::command(
-            &spec.argv,
-            &env,
-            &spec.workdir,
-            &spec.user,
-            &cgroups,
-            Stdio::Log(spec.log.clone()),
-        )?;
+        let mut prepared =
+            Prepared::command(&spec.argv, &env, &spec.workdir, &spec.user, &cgroups, Stdio::Log(spec.log.clone()))?;
         for (path, owner) in &spec.directories {
             let (uid, gid) = users::owner(owner)?;
             prepared.directories.push((path.into(), uid, gid));
@@ -79,43 +73,21 @@ impl Prepared {
             ("LOGNAME", user.name.as_str()),
             ("LANG", "C.UTF-8"),
         ]);
-        all.extend(
-            env.iter()
-                .map(|(name, value)| (name.as_str(), value.as_str())),
-        );
+        all.extend(env.iter().map(|(name, value)| (name.as_str(), value.as_str())));
         let text = |s: String| {
-            CString::new(s).map_err(|e| {
-                Error::Refused(format!(
-                    "{file}: a text holds a NUL byte at {}",
-                    e.nul_position()
-                ))
-            })
+            CString::new(s)
+                .map_err(|e| Error::Refused(format!("{file}: a text holds a NUL byte at {}", e.nul_position())))
         };
         Ok(Prepared {
             file: file.into(),
-            arguments: argv
-                .iter()
-                .map(|argument| text(argument.clone()))
-                .collect::<Result<_>>()?,
-            environment: all
-                .iter()
-                .map(|(name, value)| text(format!("{name}={value}")))
-                .collect::<Result<_>>()?,
-            directory: if workdir.is_empty() {
-                "/".into()
-            } else {
-                workdir.into()
-            },
+            arguments: argv.iter().map(|argument| text(argument.clone())).collect::<Result<_>>()?,
+            environment: all.iter().map(|(name, value)| text(format!("{name}={value}"))).collect::<Result<_>>()?,
+            directory: if workdir.is_empty() { "/".into() } else { workdir.into() },
             // Without a second user mapped (rootless) there is nobody else to become.
-            user: (user.uid != 0)
-                .then_some(user)
-                .filter(|_| !files::only_root_is_mapped()),
+            user: (user.uid != 0).then_some(user).filter(|_| !files::only_root_is_mapped()),
             stdio,
             directories: Vec::new(),
-            cgroups: cgroups
-                .iter()
-                .map(|dir| open_tasks(dir))
-                .collect::<Result<_>>()?,
+            cgroups: cgroups.iter().map(|dir| open_tasks(dir)).collect::<Result<_>>()?,
         })
     }
 
@@ -137,18 +109,13 @@ impl Prepared {
         let os = |what: String| move |e| Error::from(netloom_kernel::Error::os(what, e));
         for cgroup in &self.cgroups {
             let mut tasks = File::from(crate::keeper::copy(cgroup.as_fd())?);
-            tasks
-                .write_all(b"0")
-                .map_err(os("join the node's cgroup".into()))?;
+            tasks.write_all(b"0").map_err(os("join the node's cgroup".into()))?;
         }
         let attached = matches!(self.stdio, Stdio::Inherit);
         if !attached {
             process::new_session_here()?;
         }
-        process::setns_here(
-            init,
-            Namespaces::MOUNT | Namespaces::UTS | Namespaces::IPC | Namespaces::NET,
-        )?;
+        process::setns_here(init, Namespaces::MOUNT | Namespaces::UTS | Namespaces::IPC | Namespaces::NET)?;
         for (path, uid, gid) in &self.directories {
             files::make_directory(path, *uid, *gid)?;
         }
@@ -156,14 +123,10 @@ impl Prepared {
             Stdio::Log(path) => {
                 let null = File::open("/dev/null").map_err(os("open /dev/null".into()))?;
                 if let Some(parent) = Path::new(path).parent() {
-                    std::fs::create_dir_all(parent)
-                        .map_err(os(format!("make {}", parent.display())))?;
+                    std::fs::create_dir_all(parent).map_err(os(format!("make {}", parent.display())))?;
                 }
-                let log = OpenOptions::new()
-                    .create(true)
-                    .append(true)
-                    .open(path)
-                    .map_err(os(format!("open {path}")))?;
+                let log =
+                    OpenOptions::new().create(true).append(true).open(path).map_err(os(format!("open {path}")))?;
                 process::dup_onto_here(&null, 0)?;
                 process::dup_onto_here(&log, 1)?;
                 process::dup_onto_here(&log, 2)?;
@@ -194,6 +157,5 @@ impl Prepared {
 fn open_tasks(dir: &Path) -> Result<OwnedFd> {
     let path = dir.join("cgroup.procs");
     let file = OpenOptions::new().write(true).open(&path);
-    file.map(OwnedFd::from)
-        .map_err(|e| netloom_kernel::Error::os(format!("open {}", path.display()), e).into())
+    file.map(OwnedFd::from).map_err(|e| netloom_kernel::Error::os(format!("open {}", path.display()), e).into())
 }

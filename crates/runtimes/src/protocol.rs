@@ -50,31 +50,17 @@ pub(crate) enum Request {
     /// Names of everything held.
     Held,
     /// Keep a value (or with null forget it), for whoever asks later.
-    Put {
-        key: String,
-        value: serde_json::Value,
-    },
+    Put { key: String, value: serde_json::Value },
     /// The values whose keys begin so.
     Get { prefix: String },
     /// Files all nodes share, such as /etc/hosts.
     Share { files: BTreeMap<String, String> },
     /// Make the node's init if it has none, then start processes.
-    Start {
-        node: NodeSpec,
-        processes: Vec<ProcessSpec>,
-    },
+    Start { node: NodeSpec, processes: Vec<ProcessSpec> },
     /// Signal a process (its whole group).
-    Signal {
-        node: String,
-        process: String,
-        signal: i32,
-    },
+    Signal { node: String, process: String, signal: i32 },
     /// SIGTERM, after `grace` milliseconds SIGKILL; answers when it has ended.
-    Stop {
-        node: String,
-        process: String,
-        grace: u64,
-    },
+    Stop { node: String, process: String, grace: u64 },
     /// Forget an ended process.
     Forget { node: String, process: String },
     /// End all processes of a node and its init; answers when they have ended.

@@ -26,9 +26,7 @@ pub(crate) fn user(name: &str) -> Result<User> {
 
 /// `USER` or `USER:GROUP` as numbers. Without a group, the user's own.
 pub(crate) fn owner(text: &str) -> Result<(u32, u32)> {
-    let (name, group) = text
-        .split_once(':')
-        .map_or((text, None), |(u, g)| (u, Some(g)));
+    let (name, group) = text.split_once(':').map_or((text, None), |(u, g)| (u, Some(g)));
     let user = user(name)?;
     let gid = match group {
         None | Some("") => user.gid,
@@ -43,11 +41,7 @@ fn read(path: &str) -> String {
 
 fn user_in(name: &str, passwd: &str, group: &str) -> Result<User> {
     if name.is_empty() || name == "root" {
-        return Ok(User {
-            name: "root".into(),
-            home: "/root".into(),
-            ..User::default()
-        });
+        return Ok(User { name: "root".into(), home: "/root".into(), ..User::default() });
     }
     for line in passwd.lines() {
         let fields: Vec<&str> = line.split(':').collect();
@@ -73,27 +67,11 @@ fn user_in(name: &str, passwd: &str, group: &str) -> Result<User> {
                 groups.push(number);
             }
         }
-        return Ok(User {
-            uid,
-            gid,
-            groups,
-            name: (*found).into(),
-            home: (*home).into(),
-        });
+        return Ok(User { uid, gid, groups, name: (*found).into(), home: (*home).into() });
     }
     name.parse()
-        .map(|uid| User {
-            uid,
-            gid: uid,
-            groups: vec![uid],
-            name: name.into(),
-            home: "/".into(),
-        })
-        .map_err(|_| {
-            Error::Refused(format!(
-                "this host has no user {name:?}; users are those of /etc/passwd"
-            ))
-        })
+        .map(|uid| User { uid, gid: uid, groups: vec![uid], name: name.into(), home: "/".into() })
+        .map_err(|_| Error::Refused(format!("this host has no user {name:?}; users are those of /etc/passwd")))
 }
 
 fn group_in(name: &str, group: &str) -> Result<u32> {
@@ -105,36 +83,23 @@ fn group_in(name: &str, group: &str) -> Result<u32> {
             return Ok(gid);
         }
     }
-    name.parse().map_err(|_| {
-        Error::Refused(format!(
-            "this host has no group {name:?}; groups are those of /etc/group"
-        ))
-    })
+    name.parse().map_err(|_| Error::Refused(format!("this host has no group {name:?}; groups are those of /etc/group")))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const PASSWD: &str =
-        "root:x:0:0:root:/root:/bin/bash\nfrr:x:102:105::/nonexistent:/usr/sbin/nologin\n";
+    const PASSWD: &str = "root:x:0:0:root:/root:/bin/bash\nfrr:x:102:105::/nonexistent:/usr/sbin/nologin\n";
     const GROUP: &str = "root:x:0:\nfrrvty:x:104:frr,other\nfrr:x:105:\n";
 
     #[test]
     fn names_and_numbers() {
         let frr = user_in("frr", PASSWD, GROUP).unwrap();
-        assert_eq!(
-            (frr.uid, frr.gid, frr.groups.as_slice()),
-            (102, 105, [105, 104].as_slice())
-        );
+        assert_eq!((frr.uid, frr.gid, frr.groups.as_slice()), (102, 105, [105, 104].as_slice()));
         assert_eq!(user_in("", PASSWD, GROUP).unwrap().uid, 0);
         assert_eq!(user_in("1234", PASSWD, GROUP).unwrap().gid, 1234);
-        assert!(
-            user_in("nobody-here", PASSWD, GROUP)
-                .unwrap_err()
-                .to_string()
-                .contains("nobody-here")
-        );
+        assert!(user_in("nobody-here", PASSWD, GROUP).unwrap_err().to_string().contains("nobody-here"));
         assert_eq!(group_in("frrvty", GROUP).unwrap(), 104);
         assert!(group_in("x", GROUP).is_err());
     }

@@ -12,10 +12,7 @@ use crate::plans::{pair, ring};
 
 /// Options with a run directory of their own.
 pub(crate) fn options(dir: &Path) -> Options {
-    Options {
-        run_dir: RunDir::new(dir),
-        ..Options::default()
-    }
+    Options { run_dir: RunDir::new(dir), ..Options::default() }
 }
 
 pub(crate) fn root() -> bool {
@@ -44,11 +41,7 @@ pub(crate) fn words(command: &str) -> Vec<String> {
 pub(crate) fn sh(lab: &Lab, node: &str, script: &str) -> String {
     let argv = ["sh".to_owned(), "-c".to_owned(), script.to_owned()];
     let output = lab.exec(node, &argv, &ExecOptions::default()).unwrap();
-    assert!(
-        output.success(),
-        "{script}: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.success(), "{script}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
 
@@ -67,19 +60,11 @@ fn a_pair_talks_and_leaves_nothing() {
     assert_eq!(json[0]["ifindex"], 2);
     assert_eq!(json[0]["ifalias"], "netloom:pair");
     assert_eq!(json[0]["address"], "02:00:00:00:00:01");
-    assert!(
-        lab.status()
-            .unwrap()
-            .iter()
-            .all(|node| node.state == NodeState::Idle)
-    );
+    assert!(lab.status().unwrap().iter().all(|node| node.state == NodeState::Idle));
     let links = lab.links(None).unwrap();
     assert!(links.iter().all(|end| end.link.as_ref().unwrap().lower_up));
     // The first command makes the node's own view.
-    assert_eq!(
-        sh(&lab, "a", "hostname; grep 10.0.0.2 /etc/hosts"),
-        "a\n10.0.0.2 b\n"
-    );
+    assert_eq!(sh(&lab, "a", "hostname; grep 10.0.0.2 /etc/hosts"), "a\n10.0.0.2 b\n");
     assert_eq!(lab.status().unwrap()[0].state, NodeState::Running);
     let again = Lab::open(&options.run_dir, "pair").unwrap();
     assert_eq!(again.plan(), lab.plan());
@@ -87,10 +72,7 @@ fn a_pair_talks_and_leaves_nothing() {
     let error = up(pair("pair").build(), &options, &mut |_| ()).unwrap_err();
     assert!(matches!(error, Error::AlreadyUp { .. }), "{error}");
     end(lab, &options);
-    assert!(matches!(
-        Lab::open(&options.run_dir, "pair").unwrap_err(),
-        Error::NotUp { .. }
-    ));
+    assert!(matches!(Lab::open(&options.run_dir, "pair").unwrap_err(), Error::NotUp { .. }));
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
     drop(again);
     drop(a);
@@ -106,14 +88,9 @@ fn unknown_names_list_the_known_ones() {
     let lab = start(pair("names").build(), &options);
     let text = lab.netns("c").unwrap_err().to_string();
     assert_eq!(text, "lab names has no node c; it has a, b");
-    let text = lab
-        .link_stats(&"a:eth9".parse().unwrap())
-        .unwrap_err()
-        .to_string();
+    let text = lab.link_stats(&"a:eth9".parse().unwrap()).unwrap_err().to_string();
     assert_eq!(text, "lab names has no link end a:eth9; it has a:eth1");
-    let text = Lab::open(&options.run_dir, "other")
-        .unwrap_err()
-        .to_string();
+    let text = Lab::open(&options.run_dir, "other").unwrap_err().to_string();
     assert_eq!(text, "no lab other is up here; up are: names");
     end(lab, &options);
 }
@@ -126,14 +103,8 @@ fn processes_start_in_order_and_hooks_run() {
     let dir = tempfile::tempdir().unwrap();
     let options = options(dir.path());
     let plan = pair("order")
-        .run(
-            "a",
-            "server",
-            "sleep 0.3; touch /run/ready; exec sleep 1000",
-        )
-        .with("a", |node| {
-            node.ready.exec = Some(words("test -e /run/ready"))
-        })
+        .run("a", "server", "sleep 0.3; touch /run/ready; exec sleep 1000")
+        .with("a", |node| node.ready.exec = Some(words("test -e /run/ready")))
         .run("b", "client", "exec sleep 1000")
         .with("b", |node| {
             node.wait_for = vec!["a".parse().unwrap()];
@@ -148,22 +119,8 @@ fn processes_start_in_order_and_hooks_run() {
         _ => {}
     })
     .unwrap();
-    assert_eq!(
-        order,
-        [
-            "start a",
-            "ready a",
-            "start b",
-            "hook b hello from b",
-            "ready b"
-        ]
-    );
-    assert!(
-        lab.status()
-            .unwrap()
-            .iter()
-            .all(|node| node.state == NodeState::Running)
-    );
+    assert_eq!(order, ["start a", "ready a", "start b", "hook b hello from b", "ready b"]);
+    assert!(lab.status().unwrap().iter().all(|node| node.state == NodeState::Running));
     end(lab, &options);
 }
 
@@ -183,10 +140,7 @@ fn a_failed_up_undoes_itself_and_says_all() {
     let error = up(plan, &options, &mut |_| ()).unwrap_err();
     let text: Vec<String> = error.each().iter().map(ToString::to_string).collect();
     assert_eq!(text.len(), 2, "{text:?}");
-    assert!(
-        text[0].starts_with("a: exec `sh -c false`: exit status 1"),
-        "{text:?}"
-    );
+    assert!(text[0].starts_with("a: exec `sh -c false`: exit status 1"), "{text:?}");
     assert!(text[1].contains("it waits for a"), "{text:?}");
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
 }
@@ -198,20 +152,11 @@ fn of_two_at_once_one_wins() {
     }
     let dir = tempfile::tempdir().unwrap();
     let options = options(dir.path());
-    let plan = || {
-        pair("twice")
-            .run("a", "x", "exec sleep 1000")
-            .with("a", |n| n.on_up = vec![words("sleep 1")])
-            .build()
-    };
+    let plan =
+        || pair("twice").run("a", "x", "exec sleep 1000").with("a", |n| n.on_up = vec![words("sleep 1")]).build();
     let results: Vec<_> = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..2)
-            .map(|_| scope.spawn(|| up(plan(), &options, &mut |_| ())))
-            .collect();
-        threads
-            .into_iter()
-            .map(|thread| thread.join().unwrap())
-            .collect()
+        let threads: Vec<_> = (0..2).map(|_| scope.spawn(|| up(plan(), &options, &mut |_| ()))).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
     let (won, lost): (Vec<_>, Vec<_>) = results.into_iter().partition(Result::is_ok);
     assert_eq!((won.len(), lost.len()), (1, 1));
@@ -227,10 +172,7 @@ fn two_instances_side_by_side() {
     }
     let dir = tempfile::tempdir().unwrap();
     let options = options(dir.path());
-    let (one, two) = (
-        start(pair("one").build(), &options),
-        start(pair("two").build(), &options),
-    );
+    let (one, two) = (start(pair("one").build(), &options), start(pair("two").build(), &options));
     assert_eq!(list(&options.run_dir).len(), 2);
     down("one", &options, &mut |_| ()).unwrap();
     oracle::run(&two.netns("a").unwrap(), "ping -c1 -W2 10.0.0.2").unwrap();
@@ -254,10 +196,7 @@ fn down_works_on_what_a_killed_keeper_and_half_an_up_left() {
     std::fs::create_dir(dir.path().join("half")).unwrap();
     down("half", &options, &mut |_| ()).unwrap();
     assert!(list(&options.run_dir).is_empty());
-    assert!(matches!(
-        down("half", &options, &mut |_| ()).unwrap_err(),
-        Error::NotUp { .. }
-    ));
+    assert!(matches!(down("half", &options, &mut |_| ()).unwrap_err(), Error::NotUp { .. }));
 }
 
 #[test]
@@ -267,10 +206,7 @@ fn a_ring_comes_up_and_goes() {
     }
     let dir = tempfile::tempdir().unwrap();
     let options = options(dir.path());
-    let count = std::env::var("RING")
-        .ok()
-        .and_then(|n| n.parse().ok())
-        .unwrap_or(100);
+    let count = std::env::var("RING").ok().and_then(|n| n.parse().ok()).unwrap_or(100);
     let plan = ring("ring", count);
     let start = Instant::now();
     let lab = up(plan, &options, &mut |event| {
@@ -282,12 +218,7 @@ fn a_ring_comes_up_and_goes() {
     eprintln!("up {:?}", start.elapsed());
     let last = lab.netns(&format!("n{}", count - 1)).unwrap();
     oracle::run(&last, "ping -c1 -W2 10.0.0.1").unwrap_err();
-    assert!(
-        lab.links(None)
-            .unwrap()
-            .iter()
-            .all(|end| end.link.as_ref().unwrap().lower_up)
-    );
+    assert!(lab.links(None).unwrap().iter().all(|end| end.link.as_ref().unwrap().lower_up));
     drop(last);
     let start = Instant::now();
     end(lab, &options);

@@ -45,24 +45,16 @@ pub(crate) struct Builder {
 
 impl Builder {
     pub(crate) fn new(name: &str) -> Builder {
-        Builder {
-            plan: empty(name),
-            next: BTreeMap::new(),
-            macs: 1,
-        }
+        Builder { plan: empty(name), next: BTreeMap::new(), macs: 1 }
     }
 
     pub(crate) fn node(mut self, name: &str) -> Builder {
-        self.plan
-            .nodes
-            .insert(name.parse().unwrap(), node(NodeKind::Linux, name));
+        self.plan.nodes.insert(name.parse().unwrap(), node(NodeKind::Linux, name));
         self
     }
 
     pub(crate) fn kind(mut self, name: &str, kind: NodeKind) -> Builder {
-        self.plan
-            .nodes
-            .insert(name.parse().unwrap(), node(kind, name));
+        self.plan.nodes.insert(name.parse().unwrap(), node(kind, name));
         self
     }
 
@@ -108,23 +100,14 @@ impl Builder {
             }
         });
         let id = format!("{}--{}", ends[0].end(), ends[1].end());
-        self.plan.links.push(LinkPlan {
-            id,
-            mtu: 1500,
-            ends,
-        });
+        self.plan.links.push(LinkPlan { id, mtu: 1500, ends });
         self
     }
 
     /// Changes an end.
     pub(crate) fn end(mut self, end: &str, change: impl FnOnce(&mut EndPlan)) -> Builder {
         let wanted: EndRef = end.parse().unwrap();
-        let found = self
-            .plan
-            .links
-            .iter_mut()
-            .flat_map(|link| &mut link.ends)
-            .find(|e| e.end() == wanted);
+        let found = self.plan.links.iter_mut().flat_map(|link| &mut link.ends).find(|e| e.end() == wanted);
         change(found.unwrap());
         self
     }
@@ -136,10 +119,10 @@ impl Builder {
 
 /// Two hosts and a link.
 pub(crate) fn pair(name: &str) -> Builder {
-    Builder::new(name).node("a").node("b").link(
-        ("a:eth1", &["10.0.0.1/24", "fd00::1/64"]),
-        ("b:eth1", &["10.0.0.2/24", "fd00::2/64"]),
-    )
+    Builder::new(name)
+        .node("a")
+        .node("b")
+        .link(("a:eth1", &["10.0.0.1/24", "fd00::1/64"]), ("b:eth1", &["10.0.0.2/24", "fd00::2/64"]))
 }
 
 /// A ring of idle nodes.
@@ -147,10 +130,7 @@ pub(crate) fn ring(name: &str, count: usize) -> Plan {
     let mut plan = empty(name);
     let mut nodes = IndexMap::new();
     for at in 0..count {
-        nodes.insert(
-            format!("n{at}").parse().unwrap(),
-            node(NodeKind::Linux, &format!("n{at}")),
-        );
+        nodes.insert(format!("n{at}").parse().unwrap(), node(NodeKind::Linux, &format!("n{at}")));
     }
     plan.nodes = nodes;
     for at in 0..count {
@@ -170,11 +150,7 @@ pub(crate) fn ring(name: &str, count: usize) -> Plan {
         };
         let ends = [end(at, "eth0", 2, 0), end((at + 1) % count, "eth1", 3, 1)];
         let id = format!("{}--{}", ends[0].end(), ends[1].end());
-        plan.links.push(LinkPlan {
-            id,
-            mtu: 1500,
-            ends,
-        });
+        plan.links.push(LinkPlan { id, mtu: 1500, ends });
     }
     plan
 }

@@ -84,10 +84,9 @@ impl Keeper {
             Lifetime::Pinned => None,
             Lifetime::TiedToParent => Some(PidFd::current()?),
         };
-        let (mut ready, told) =
-            std::io::pipe().map_err(|e| netloom_kernel::Error::os("make a pipe", e))?;
-        let dir = std::path::absolute(dir)
-            .map_err(|e| netloom_kernel::Error::os(format!("find {}", dir.display()), e))?;
+        let (mut ready, told) = std::io::pipe().map_err(|e| netloom_kernel::Error::os("make a pipe", e))?;
+        let dir =
+            std::path::absolute(dir).map_err(|e| netloom_kernel::Error::os(format!("find {}", dir.display()), e))?;
         let child = || {
             let mut keep = vec![told.as_raw_fd()];
             keep.extend(parent.as_ref().map(|parent| parent.as_fd().as_raw_fd()));
@@ -112,32 +111,17 @@ impl Keeper {
             return Client::connect(&dir);
         }
         let exit = process::wait_child(pid, true)?.unwrap_or(Exit::Code(0));
-        let reason = if text.is_empty() {
-            exit.to_string()
-        } else {
-            text
-        };
-        Err(Error::NoKeeper {
-            socket: dir.join(SOCKET).display().to_string(),
-            reason,
-        })
+        let reason = if text.is_empty() { exit.to_string() } else { text };
+        Err(Error::NoKeeper { socket: dir.join(SOCKET).display().to_string(), reason })
     }
 
     /// In the child: leave the caller's session, files and signals behind, and listen.
     fn begin(dir: &Path, parent: Option<PidFd>, keep: &[i32]) -> Result<Keeper> {
         process::new_session_here()?;
         process::set_name_here("netloom-keeper");
-        let os =
-            |what: &str, e| netloom_kernel::Error::os(format!("{what} in {}", dir.display()), e);
-        let null = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .open("/dev/null")
-            .map_err(|e| os("open /dev/null", e))?;
-        let log = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(dir.join("keeper.log"));
+        let os = |what: &str, e| netloom_kernel::Error::os(format!("{what} in {}", dir.display()), e);
+        let null = OpenOptions::new().read(true).write(true).open("/dev/null").map_err(|e| os("open /dev/null", e))?;
+        let log = OpenOptions::new().create(true).append(true).open(dir.join("keeper.log"));
         let log = log.map_err(|e| os("open keeper.log", e))?;
         process::dup_onto_here(&null, 0)?;
         process::dup_onto_here(&log, 1)?;
@@ -180,12 +164,7 @@ impl Keeper {
         let mut patrol = Instant::now() + PATROL;
         while !self.ending {
             let now = Instant::now();
-            let due = self
-                .jobs
-                .iter()
-                .filter_map(|job| job.deadline)
-                .chain([patrol])
-                .min();
+            let due = self.jobs.iter().filter_map(|job| job.deadline).chain([patrol]).min();
             let wait = due.map(|due| due.saturating_duration_since(now));
             if let Err(error) = self.turn(wait) {
                 self.log(&error.to_string());
@@ -204,22 +183,11 @@ impl Keeper {
     /// Waits for something to happen and deals with it.
     fn turn(&mut self, wait: Option<Duration>) -> Result<()> {
         let clients: Vec<u64> = self.clients.keys().copied().collect();
-        let mut fds = vec![
-            (self.listener.as_fd(), Interest::READ),
-            (self.signals.as_fd(), Interest::READ),
-        ];
-        fds.extend(
-            self.parent
-                .iter()
-                .map(|parent| (parent.as_fd(), Interest::READ)),
-        );
+        let mut fds = vec![(self.listener.as_fd(), Interest::READ), (self.signals.as_fd(), Interest::READ)];
+        fds.extend(self.parent.iter().map(|parent| (parent.as_fd(), Interest::READ)));
         let first_client = fds.len();
         fds.extend(self.clients.values().map(|c| {
-            let interest = if c.queue.is_empty() {
-                Interest::READ
-            } else {
-                Interest::BOTH
-            };
+            let interest = if c.queue.is_empty() { Interest::READ } else { Interest::BOTH };
             (c.socket.as_fd(), interest)
         }));
         let first_pipe = fds.len();
@@ -236,12 +204,8 @@ impl Keeper {
             self.ending = true;
             return Ok(());
         }
-        let told: Vec<i32> = pipes
-            .iter()
-            .zip(&ready[first_pipe..])
-            .filter(|(_, r)| r.any())
-            .map(|((_, fd), _)| *fd)
-            .collect();
+        let told: Vec<i32> =
+            pipes.iter().zip(&ready[first_pipe..]).filter(|(_, r)| r.any()).map(|((_, fd), _)| *fd).collect();
         if ready[1].readable() {
             self.signalled()?;
         }
@@ -284,21 +248,13 @@ impl Keeper {
             };
             let peer = socket.peer()?;
             if peer.uid != crate::users::own_uid() {
-                self.log(&format!(
-                    "refused a connection of user {} (process {})",
-                    peer.uid, peer.pid
-                ));
+                self.log(&format!("refused a connection of user {} (process {})", peer.uid, peer.pid));
                 continue;
             }
             socket.set_nonblocking(true)?;
             let id = self.next_client;
             self.next_client += 1;
-            let connection = Connection {
-                socket,
-                queue: VecDeque::new(),
-                subscribed: false,
-                gone: false,
-            };
+            let connection = Connection { socket, queue: VecDeque::new(), subscribed: false, gone: false };
             self.clients.insert(id, connection);
         }
     }
@@ -321,10 +277,7 @@ impl Keeper {
                 self.pids.remove(&pid);
             }
             if !self.pids.is_empty() {
-                let _ = poll(
-                    &[(self.signals.as_fd(), Interest::READ)],
-                    Some(Duration::from_millis(100)),
-                );
+                let _ = poll(&[(self.signals.as_fd(), Interest::READ)], Some(Duration::from_millis(100)));
                 while let Ok(Some(_)) = self.signals.read() {}
             }
         }
@@ -338,9 +291,7 @@ impl Keeper {
 
 /// Milliseconds of the Unix epoch.
 fn millis() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_millis() as u64)
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }
 
 fn write_all(mut pipe: &std::io::PipeWriter, bytes: &[u8]) -> std::io::Result<()> {

@@ -42,9 +42,7 @@ pub(super) struct Init {
 
 impl Node {
     pub(super) fn any_process_runs(&self) -> bool {
-        self.processes
-            .values()
-            .any(|process| process.exit.is_none())
+        self.processes.values().any(|process| process.exit.is_none())
     }
 
     pub(super) fn is_alive(&self) -> bool {
@@ -83,20 +81,10 @@ impl Keeper {
             Some(_) => JobKind::AfterInit { node: name, then },
             None => {
                 let pipe = self.make_init(spec)?;
-                JobKind::Init {
-                    node: name,
-                    pipe,
-                    then,
-                }
+                JobKind::Init { node: name, pipe, then }
             }
         };
-        self.jobs.push(Job {
-            client,
-            id,
-            kind,
-            deadline: None,
-            errors: Vec::new(),
-        });
+        self.jobs.push(Job { client, id, kind, deadline: None, errors: Vec::new() });
         Ok(None)
     }
 
@@ -104,42 +92,21 @@ impl Keeper {
     fn make_init(&mut self, spec: NodeSpec) -> Result<std::io::PipeReader> {
         let store = self.store()?;
         let Some(netns) = self.held.get(&spec.name) else {
-            return Err(Error::Refused(format!(
-                "the keeper holds no namespace {}",
-                spec.name
-            )));
+            return Err(Error::Refused(format!("the keeper holds no namespace {}", spec.name)));
         };
         let netns = Netns::from_fd(copy(netns.as_fd())?);
-        let (reader, writer) =
-            std::io::pipe().map_err(|e| netloom_kernel::Error::os("make a pipe", e))?;
+        let (reader, writer) = std::io::pipe().map_err(|e| netloom_kernel::Error::os("make a pipe", e))?;
         let own = &self.own;
-        let child = process::clone_child(Namespaces::PID, || {
-            init::run(&spec, &store, &netns, own, writer)
-        })?;
+        let child = process::clone_child(Namespaces::PID, || init::run(&spec, &store, &netns, own, writer))?;
         self.pids.insert(child.pid, Role::Init(spec.name.clone()));
-        let init = Some(Init {
-            pid: child.pid,
-            pidfd: child.pidfd,
-            ready: false,
-        });
-        let node = Node {
-            spec: spec.clone(),
-            init,
-            processes: IndexMap::new(),
-        };
+        let init = Some(Init { pid: child.pid, pidfd: child.pidfd, ready: false });
+        let node = Node { spec: spec.clone(), init, processes: IndexMap::new() };
         self.nodes.insert(spec.name, node);
         Ok(reader)
     }
 
     /// The init of a node has told how its population went.
-    pub(super) fn populated(
-        &mut self,
-        client: u64,
-        id: u64,
-        name: &str,
-        then: Vec<ProcessSpec>,
-        text: &str,
-    ) {
+    pub(super) fn populated(&mut self, client: u64, id: u64, name: &str, then: Vec<ProcessSpec>, text: &str) {
         let mut waiting = vec![(client, id, then)];
         let mut at = 0;
         while at < self.jobs.len() {
@@ -161,11 +128,7 @@ impl Keeper {
             }
             return;
         }
-        let reason = if text.is_empty() {
-            "its first process ended at once"
-        } else {
-            text
-        };
+        let reason = if text.is_empty() { "its first process ended at once" } else { text };
         let error = format!("{name}: {reason}");
         self.kill_init(name);
         for (client, id, _) in waiting {
@@ -177,10 +140,7 @@ impl Keeper {
         let mut job = Job {
             client,
             id,
-            kind: JobKind::AfterInit {
-                node: node.into(),
-                then: Vec::new(),
-            },
+            kind: JobKind::AfterInit { node: node.into(), then: Vec::new() },
             deadline: None,
             errors: Vec::new(),
         };
@@ -207,31 +167,18 @@ impl Keeper {
         let Some(init) = node.init.as_ref() else {
             return Err(Error::Refused(format!("{node_name} is not populated")));
         };
-        if node
-            .processes
-            .get(&spec.name)
-            .is_some_and(|old| old.exit.is_none())
-        {
+        if node.processes.get(&spec.name).is_some_and(|old| old.exit.is_none()) {
             return Err(Error::Refused("it runs already".into()));
         }
         let prepared = program::Prepared::new(spec, &node.spec)?;
-        let (reader, writer) =
-            std::io::pipe().map_err(|e| netloom_kernel::Error::os("make a pipe", e))?;
+        let (reader, writer) = std::io::pipe().map_err(|e| netloom_kernel::Error::os("make a pipe", e))?;
         process::setns_here(&init.pidfd, Namespaces::PID)?;
         let pid = process::fork_among_threads(|| prepared.run(&init.pidfd, writer));
         process::setns_here(&self.own_pid_namespace, Namespaces::NONE)?;
         let pid = pid?;
-        self.pids
-            .insert(pid, Role::Process(node_name.into(), spec.name.clone()));
+        self.pids.insert(pid, Role::Process(node_name.into(), spec.name.clone()));
         let starts = node.processes.get(&spec.name).map_or(0, |old| old.starts) + 1;
-        let record = ProcessRecord {
-            name: spec.name.clone(),
-            pid,
-            exit: None,
-            asked: false,
-            starts,
-            since: millis(),
-        };
+        let record = ProcessRecord { name: spec.name.clone(), pid, exit: None, asked: false, starts, since: millis() };
         node.processes.insert(spec.name.clone(), record);
         self.emit(json!({ "event": "process-start", "node": node_name, "process": spec.name, "pid": pid }));
         Ok(reader)
@@ -247,10 +194,7 @@ impl Keeper {
                 }
             }
             Some(Role::Process(name, process)) => {
-                let record = self
-                    .nodes
-                    .get_mut(&name)
-                    .and_then(|node| node.processes.get_mut(&process));
+                let record = self.nodes.get_mut(&name).and_then(|node| node.processes.get_mut(&process));
                 if let Some(record) = record.filter(|record| record.pid == pid) {
                     record.exit = Some(exit);
                     let asked = record.asked;
@@ -277,26 +221,19 @@ impl Keeper {
     }
 
     pub(super) fn process_runs(&self, node: &str, process: &str) -> bool {
-        let record = self
-            .nodes
-            .get(node)
-            .and_then(|node| node.processes.get(process));
+        let record = self.nodes.get(node).and_then(|node| node.processes.get(process));
         record.is_some_and(|record| record.exit.is_none())
     }
 
     pub(super) fn signal_process(&mut self, node: &str, process: &str, signal: i32) -> Result<()> {
         let record = self.record(node, process)?;
         if record.exit.is_some() {
-            return Err(Error::Refused(format!(
-                "process {process} of {node} has ended"
-            )));
+            return Err(Error::Refused(format!("process {process} of {node} has ended")));
         }
         record.asked |= matches!(signal, sig::KILL | sig::TERM);
         let pid = record.pid;
         // It leads its own group; before it has become so, there is only itself.
-        process::kill(-pid, signal)
-            .or_else(|_| process::kill(pid, signal))
-            .map_err(Error::from)
+        process::kill(-pid, signal).or_else(|_| process::kill(pid, signal)).map_err(Error::from)
     }
 
     /// Sends SIGTERM; true when it had ended already.
@@ -327,11 +264,7 @@ impl Keeper {
             return false;
         }
         let mut any = false;
-        for record in node
-            .processes
-            .values_mut()
-            .filter(|record| record.exit.is_none())
-        {
+        for record in node.processes.values_mut().filter(|record| record.exit.is_none()) {
             any = true;
             record.asked = true;
             if politely {
@@ -352,26 +285,16 @@ impl Keeper {
     }
 
     pub(super) fn list(&self) -> Vec<NodeRecord> {
-        self.nodes
-            .keys()
-            .filter_map(|name| self.list_one(name))
-            .collect()
+        self.nodes.keys().filter_map(|name| self.list_one(name)).collect()
     }
 
     pub(super) fn list_one(&self, name: &str) -> Option<NodeRecord> {
         let node = self.nodes.get(name)?;
         // The files were needed once; they can be large.
-        let spec = NodeSpec {
-            files: Vec::new(),
-            ..node.spec.clone()
-        };
+        let spec = NodeSpec { files: Vec::new(), ..node.spec.clone() };
         Some(NodeRecord {
             name: name.into(),
-            init: node
-                .init
-                .as_ref()
-                .filter(|init| init.ready)
-                .map(|init| init.pid),
+            init: node.init.as_ref().filter(|init| init.ready).map(|init| init.pid),
             spec,
             processes: node.processes.values().cloned().collect(),
         })

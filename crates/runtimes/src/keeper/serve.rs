@@ -25,20 +25,11 @@ pub(super) struct Job {
 #[derive(Debug)]
 pub(super) enum JobKind {
     /// The init tells that the node is ready; then these are started.
-    Init {
-        node: String,
-        pipe: std::io::PipeReader,
-        then: Vec<ProcessSpec>,
-    },
+    Init { node: String, pipe: std::io::PipeReader, then: Vec<ProcessSpec> },
     /// Another request is making the same node's init.
-    AfterInit {
-        node: String,
-        then: Vec<ProcessSpec>,
-    },
+    AfterInit { node: String, then: Vec<ProcessSpec> },
     /// Each pipe closes when the program runs, or tells why it does not.
-    Exec {
-        pipes: Vec<(String, std::io::PipeReader)>,
-    },
+    Exec { pipes: Vec<(String, std::io::PipeReader)> },
     /// SIGTERM was sent to the process; SIGKILL is due at the deadline.
     Stop { node: String, process: String },
     /// SIGTERM was sent to all of the node; SIGKILL to its init is due at the deadline.
@@ -81,21 +72,13 @@ impl Keeper {
                 Err(error) => Err(Error::Protocol(error.to_string())),
             };
             match envelope {
-                Ok(Envelope {
-                    id: request_id,
-                    request: Some(request),
-                    ..
-                }) => match self.handle(id, request_id, request, fds) {
-                    Ok(Some((value, fds))) => self.answer(id, request_id, None, value, fds),
-                    Ok(None) => {}
-                    Err(error) => self.answer(
-                        id,
-                        request_id,
-                        Some(error.to_string()),
-                        Value::Null,
-                        Vec::new(),
-                    ),
-                },
+                Ok(Envelope { id: request_id, request: Some(request), .. }) => {
+                    match self.handle(id, request_id, request, fds) {
+                        Ok(Some((value, fds))) => self.answer(id, request_id, None, value, fds),
+                        Ok(None) => {}
+                        Err(error) => self.answer(id, request_id, Some(error.to_string()), Value::Null, Vec::new()),
+                    }
+                }
                 Ok(_) | Err(_) => {
                     self.log("a request could not be read");
                     if let Some(client) = self.clients.get_mut(&id) {
@@ -121,11 +104,7 @@ impl Keeper {
         match request {
             Request::Hold { names } => {
                 if names.len() != fds.len() {
-                    return refuse(format!(
-                        "{} descriptors arrived for {} names",
-                        fds.len(),
-                        names.len()
-                    ));
+                    return refuse(format!("{} descriptors arrived for {} names", fds.len(), names.len()));
                 }
                 self.held.extend(names.into_iter().zip(fds));
                 done(Value::Null)
@@ -156,34 +135,19 @@ impl Keeper {
                 done(Value::Null)
             }
             Request::Get { prefix } => {
-                let found = self
-                    .values
-                    .range(prefix.clone()..)
-                    .take_while(|(key, _)| key.starts_with(&prefix));
-                done(Value::Object(
-                    found
-                        .map(|(key, value)| (key.clone(), value.clone()))
-                        .collect(),
-                ))
+                let found = self.values.range(prefix.clone()..).take_while(|(key, _)| key.starts_with(&prefix));
+                done(Value::Object(found.map(|(key, value)| (key.clone(), value.clone())).collect()))
             }
             Request::Share { files } => {
                 self.share(files)?;
                 done(Value::Null)
             }
             Request::Start { node, processes } => self.start(client, id, node, processes),
-            Request::Signal {
-                node,
-                process,
-                signal,
-            } => {
+            Request::Signal { node, process, signal } => {
                 self.signal_process(&node, &process, signal)?;
                 done(Value::Null)
             }
-            Request::Stop {
-                node,
-                process,
-                grace,
-            } => {
+            Request::Stop { node, process, grace } => {
                 if self.stop_process(&node, &process)? {
                     return done(Value::Null);
                 }
@@ -206,19 +170,12 @@ impl Keeper {
                 let Some(record) = self.list_one(&node) else {
                     return refuse(format!("{node} runs nothing"));
                 };
-                let init = self
-                    .nodes
-                    .get(&node)
-                    .and_then(|n| n.init.as_ref())
-                    .filter(|init| init.ready);
+                let init = self.nodes.get(&node).and_then(|n| n.init.as_ref()).filter(|init| init.ready);
                 let Some(init) = init else {
                     return refuse(format!("{node} runs nothing"));
                 };
                 let fd = copy(init.pidfd.as_fd())?;
-                Ok(Some((
-                    serde_json::to_value(record).unwrap_or_default(),
-                    vec![fd],
-                )))
+                Ok(Some((serde_json::to_value(record).unwrap_or_default(), vec![fd])))
             }
             Request::Relay => {
                 let fd = self.relay()?;
@@ -249,32 +206,14 @@ impl Keeper {
 
     fn wait_for(&mut self, client: u64, id: u64, kind: JobKind, grace: u64) {
         let deadline = Some(Instant::now() + Duration::from_millis(grace));
-        self.jobs.push(Job {
-            client,
-            id,
-            kind,
-            deadline,
-            errors: Vec::new(),
-        });
+        self.jobs.push(Job { client, id, kind, deadline, errors: Vec::new() });
     }
 
-    pub(super) fn answer(
-        &mut self,
-        client: u64,
-        id: u64,
-        error: Option<String>,
-        value: Value,
-        fds: Vec<OwnedFd>,
-    ) {
+    pub(super) fn answer(&mut self, client: u64, id: u64, error: Option<String>, value: Value, fds: Vec<OwnedFd>) {
         let Some(connection) = self.clients.get_mut(&client) else {
             return;
         };
-        let answer = Answer {
-            id,
-            error,
-            value,
-            file: false,
-        };
+        let answer = Answer { id, error, value, file: false };
         let Ok(bytes) = encode(&answer) else { return };
         if bytes.len() <= PACKET {
             connection.send(bytes, fds);
@@ -283,12 +222,7 @@ impl Keeper {
         let large = encode(&answer.value).and_then(|bytes| spill(&self.dir, id, &bytes));
         match large {
             Ok(file) => {
-                let answer = Answer {
-                    id,
-                    error: answer.error,
-                    value: Value::Null,
-                    file: true,
-                };
+                let answer = Answer { id, error: answer.error, value: Value::Null, file: true };
                 let Ok(bytes) = encode(&answer) else { return };
                 let mut all: Vec<OwnedFd> = vec![file.into()];
                 all.extend(fds);
@@ -314,12 +248,7 @@ impl Keeper {
         if let Value::Object(fields) = &mut event {
             fields.entry("time").or_insert_with(|| json!(millis()));
         }
-        let subscribed: Vec<u64> = self
-            .clients
-            .iter()
-            .filter(|(_, c)| c.subscribed)
-            .map(|(id, _)| *id)
-            .collect();
+        let subscribed: Vec<u64> = self.clients.iter().filter(|(_, c)| c.subscribed).map(|(id, _)| *id).collect();
         for id in subscribed {
             self.answer(id, 0, None, event.clone(), Vec::new());
         }
@@ -385,9 +314,7 @@ impl Keeper {
             if job.deadline.is_some_and(|deadline| deadline <= now) {
                 job.deadline = None;
                 match &job.kind {
-                    JobKind::Stop { node, process } => {
-                        kills.push((node.clone(), Some(process.clone())))
-                    }
+                    JobKind::Stop { node, process } => kills.push((node.clone(), Some(process.clone()))),
                     JobKind::Kill { node } => kills.push((node.clone(), None)),
                     _ => {}
                 }
@@ -451,6 +378,5 @@ impl Connection {
 }
 
 pub(crate) fn copy(fd: BorrowedFd<'_>) -> Result<OwnedFd> {
-    fd.try_clone_to_owned()
-        .map_err(|e| netloom_kernel::Error::os("duplicate a descriptor", e).into())
+    fd.try_clone_to_owned().map_err(|e| netloom_kernel::Error::os("duplicate a descriptor", e).into())
 }

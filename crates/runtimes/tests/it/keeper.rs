@@ -53,19 +53,13 @@ fn run(name: &str, script: &str) -> ProcessSpec {
 }
 
 fn sh(script: &str) -> Command {
-    Command {
-        argv: vec!["/bin/sh".into(), "-c".into(), script.into()],
-        ..Command::default()
-    }
+    Command { argv: vec!["/bin/sh".into(), "-c".into(), script.into()], ..Command::default() }
 }
 
 fn wait(what: &str, mut until: impl FnMut() -> bool) {
     let start = Instant::now();
     while !until() {
-        assert!(
-            start.elapsed() < Duration::from_secs(10),
-            "{what} did not happen"
-        );
+        assert!(start.elapsed() < Duration::from_secs(10), "{what} did not happen");
         std::thread::sleep(Duration::from_millis(10));
     }
 }
@@ -77,21 +71,13 @@ fn descriptors_and_values_survive_the_client() {
     }
     let dir = tempfile::tempdir().unwrap();
     let (mut client, netns) = keeper(dir.path());
-    client
-        .put("fault/a", serde_json::json!({ "down": true }))
-        .unwrap();
+    client.put("fault/a", serde_json::json!({ "down": true })).unwrap();
     drop(client);
     let mut client = Client::connect(dir.path()).unwrap();
     let back = Netns::from_fd(client.fds(&["a"]).unwrap().remove(0));
     assert_eq!(back.id().unwrap(), netns.id().unwrap());
     assert_eq!(client.get("fault/").unwrap()["fault/a"]["down"], true);
-    assert!(
-        client
-            .fds(&["b"])
-            .unwrap_err()
-            .to_string()
-            .contains("holds no b")
-    );
+    assert!(client.fds(&["b"]).unwrap_err().to_string().contains("holds no b"));
     client.shutdown(Duration::from_secs(5)).unwrap();
     assert!(Client::connect(dir.path()).is_err());
 }
@@ -105,27 +91,17 @@ fn many_descriptors_in_one_call() {
     let mut client = Keeper::spawn(dir.path(), Lifetime::Pinned, || {}).unwrap();
     let names: Vec<String> = (0..600).map(|n| format!("fd{n}")).collect();
     let file = std::fs::File::open("/dev/null").unwrap();
-    client
-        .hold(names.iter().map(|name| (name.as_str(), file.as_fd())))
-        .unwrap();
+    client.hold(names.iter().map(|name| (name.as_str(), file.as_fd()))).unwrap();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     assert_eq!(client.fds(&names).unwrap().len(), 600);
     // The answer does not fit a packet.
     client.put("big", "x".repeat(300_000).into()).unwrap();
-    assert_eq!(
-        client.get("big").unwrap()["big"].as_str().unwrap().len(),
-        300_000
-    );
+    assert_eq!(client.get("big").unwrap()["big"].as_str().unwrap().len(), 300_000);
     client.shutdown(Duration::from_secs(5)).unwrap();
     assert_eq!(
         std::fs::read_dir(dir.path())
             .unwrap()
-            .filter(|e| e
-                .as_ref()
-                .unwrap()
-                .file_name()
-                .to_string_lossy()
-                .starts_with(".message"))
+            .filter(|e| e.as_ref().unwrap().file_name().to_string_lossy().starts_with(".message"))
             .count(),
         0
     );
@@ -138,18 +114,8 @@ fn a_populated_node_has_its_own_view() {
     }
     let dir = tempfile::tempdir().unwrap();
     let (mut client, _netns) = keeper(dir.path());
-    client
-        .share(BTreeMap::from([(
-            "/etc/hosts".into(),
-            "127.0.0.1 localhost lab\n".into(),
-        )]))
-        .unwrap();
-    client
-        .start(
-            node(),
-            vec![run("sleeper", "echo started; exec sleep 1000")],
-        )
-        .unwrap();
+    client.share(BTreeMap::from([("/etc/hosts".into(), "127.0.0.1 localhost lab\n".into())])).unwrap();
+    client.start(node(), vec![run("sleeper", "echo started; exec sleep 1000")]).unwrap();
     let target = client.target("a").unwrap();
     let output = target
         .output(
@@ -159,32 +125,16 @@ fn a_populated_node_has_its_own_view() {
         )
         .unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
-    assert_eq!(
-        text,
-        "host-a\nhost-a\n127.0.0.1 localhost lab\nown/run:\n\n/tmp:\nlo\nblue\nfrom stdin"
-    );
-    assert_eq!(
-        (output.stderr.as_slice(), output.exit),
-        (b"bad\n".as_slice(), Exit::Code(3))
-    );
-    wait("the log", || {
-        target.read_file("/var/log/sleeper.log").unwrap_or_default() == b"started\n"
-    });
+    assert_eq!(text, "host-a\nhost-a\n127.0.0.1 localhost lab\nown/run:\n\n/tmp:\nlo\nblue\nfrom stdin");
+    assert_eq!((output.stderr.as_slice(), output.exit), (b"bad\n".as_slice(), Exit::Code(3)));
+    wait("the log", || target.read_file("/var/log/sleeper.log").unwrap_or_default() == b"started\n");
     // Nothing of it can be seen outside.
     assert!(!Path::new("/etc/x/y.conf").exists());
     let mounts = netloom_kernel::mount::table().unwrap();
     assert!(!mounts.iter().any(|m| m.target.starts_with(dir.path())));
     // The shared file changes under the node's feet.
-    client
-        .share(BTreeMap::from([("/etc/hosts".into(), "other\n".into())]))
-        .unwrap();
-    assert_eq!(
-        target
-            .output(&sh("cat /etc/hosts"), b"", None)
-            .unwrap()
-            .stdout,
-        b"other\n"
-    );
+    client.share(BTreeMap::from([("/etc/hosts".into(), "other\n".into())])).unwrap();
+    assert_eq!(target.output(&sh("cat /etc/hosts"), b"", None).unwrap().stdout, b"other\n");
     client.shutdown(Duration::from_secs(5)).unwrap();
 }
 
@@ -196,45 +146,25 @@ fn processes_are_started_recorded_and_ended() {
     let dir = tempfile::tempdir().unwrap();
     let (mut client, _netns) = keeper(dir.path());
     let stubborn = run("stubborn", "trap '' TERM; while :; do sleep 0.05; done");
-    client
-        .start(
-            node(),
-            vec![run("short", "exit 7"), run("long", "sleep 1000"), stubborn],
-        )
-        .unwrap();
+    client.start(node(), vec![run("short", "exit 7"), run("long", "sleep 1000"), stubborn]).unwrap();
     let find = |client: &mut Client, name: &str| {
         let node = client.list().unwrap().remove(0);
         node.processes.into_iter().find(|p| p.name == name).unwrap()
     };
-    wait("the short one's end", || {
-        find(&mut client, "short").exit == Some(Exit::Code(7))
-    });
+    wait("the short one's end", || find(&mut client, "short").exit == Some(Exit::Code(7)));
     client.stop("a", "long", Duration::from_secs(5)).unwrap();
     assert_eq!(find(&mut client, "long").exit, Some(Exit::Signal(15)));
     std::thread::sleep(Duration::from_millis(50));
-    client
-        .stop("a", "stubborn", Duration::from_millis(100))
-        .unwrap();
+    client.stop("a", "stubborn", Duration::from_millis(100)).unwrap();
     assert_eq!(find(&mut client, "stubborn").exit, Some(Exit::Signal(9)));
-    client
-        .start(node(), vec![run("long", "sleep 1000")])
-        .unwrap();
+    client.start(node(), vec![run("long", "sleep 1000")]).unwrap();
     let again = find(&mut client, "long");
     assert_eq!((again.exit, again.starts), (None, 2));
-    let error = client
-        .start(node(), vec![run("long", "true")])
-        .unwrap_err()
-        .to_string();
+    let error = client.start(node(), vec![run("long", "true")]).unwrap_err().to_string();
     assert!(error.contains("runs already"), "{error}");
-    let missing = ProcessSpec {
-        argv: vec!["no-such-program".into()],
-        ..run("missing", "")
-    };
+    let missing = ProcessSpec { argv: vec!["no-such-program".into()], ..run("missing", "") };
     let error = client.start(node(), vec![missing]).unwrap_err().to_string();
-    assert!(
-        error.contains("no-such-program") && error.contains("No such file"),
-        "{error}"
-    );
+    assert!(error.contains("no-such-program") && error.contains("No such file"), "{error}");
     client.kill("a", Duration::from_secs(5)).unwrap();
     assert_eq!(client.list().unwrap()[0].init, None);
     assert!(client.target("a").is_err());
@@ -250,23 +180,11 @@ fn a_command_that_takes_too_long_is_killed() {
     let (mut client, _netns) = keeper(dir.path());
     client.start(node(), vec![]).unwrap();
     let target = client.target("a").unwrap();
-    let output = target
-        .output(
-            &sh("echo so far; sleep 1000"),
-            b"",
-            Some(Duration::from_millis(300)),
-        )
-        .unwrap();
+    let output = target.output(&sh("echo so far; sleep 1000"), b"", Some(Duration::from_millis(300))).unwrap();
     assert!(output.timed_out);
     assert_eq!(output.stdout, b"so far\n");
     // What stays in the background holds the pipe, but not us.
-    let output = target
-        .output(
-            &sh("sleep 1000 & echo done"),
-            b"",
-            Some(Duration::from_secs(5)),
-        )
-        .unwrap();
+    let output = target.output(&sh("sleep 1000 & echo done"), b"", Some(Duration::from_secs(5))).unwrap();
     assert!(!output.timed_out);
     assert_eq!(output.stdout, b"done\n");
     client.shutdown(Duration::from_secs(5)).unwrap();
@@ -279,9 +197,7 @@ fn nothing_outlives_a_killed_keeper() {
     }
     let dir = tempfile::tempdir().unwrap();
     let (mut client, _netns) = keeper(dir.path());
-    client
-        .start(node(), vec![run("long", "sleep 1000 & sleep 1000")])
-        .unwrap();
+    client.start(node(), vec![run("long", "sleep 1000 & sleep 1000")]).unwrap();
     let record = client.list().unwrap().remove(0);
     let init = PidFd::open(record.init.unwrap()).unwrap();
     let process = PidFd::open(record.processes[0].pid).unwrap();
@@ -301,9 +217,7 @@ fn a_tied_keeper_ends_with_its_parent_and_cleans_up() {
     let path = dir.path().to_owned();
     let parent = process::fork_among_threads(|| {
         let cleaned = path.join("cleaned");
-        let client = Keeper::spawn(&path, Lifetime::TiedToParent, || {
-            std::fs::write(cleaned, "").unwrap()
-        });
+        let client = Keeper::spawn(&path, Lifetime::TiedToParent, || std::fs::write(cleaned, "").unwrap());
         let _client = client.unwrap();
         loop {
             std::thread::sleep(Duration::from_secs(1));
@@ -327,9 +241,7 @@ fn events_are_told_and_remembered() {
     let (mut client, _netns) = keeper(dir.path());
     let mut events = Client::connect(dir.path()).unwrap().events(false).unwrap();
     client.start(node(), vec![run("short", "exit 2")]).unwrap();
-    client
-        .emit(serde_json::json!({ "event": "fault", "end": "a:eth1" }))
-        .unwrap();
+    client.emit(serde_json::json!({ "event": "fault", "end": "a:eth1" })).unwrap();
     let mut seen = Vec::new();
     while seen.len() < 3 {
         seen.push(events.wait().unwrap()["event"].as_str().unwrap().to_owned());

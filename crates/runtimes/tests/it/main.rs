@@ -1,8 +1,4 @@
 //! Tests against real namespaces; they need root.
-#![expect(
-    clippy::unwrap_used,
-    clippy::print_stderr,
-    reason = "a test that cannot go on stops; a skip says why"
-)]
+#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test that cannot go on stops; a skip says why")]
 
 mod keeper;
