@@ -15,15 +15,13 @@
 //! | [`sysctl`] | `net.*` settings of a namespace |
 //! | [`features`] | what this machine can do, probed, with reasons and remedies |
 //! | [`machine`] | memory, processes, files, disk; how contended a measurement was |
+//! | [`tty`] | pseudo-terminals, raw mode, window size: for consoles |
 //! | [`ethtool`] | offloads of an interface |
 //! | [`poll`], [`epoll`], [`signal`] | waiting for descriptors; signals as one of them |
 //! | [`sock`] | what probes need of sockets: arrival stamps, error queue, path MTU |
 //! | [`mac`] | [`mac::MacAddr`] |
 //! | [`error`] | [`Error`]: what was being done, `errno`, the kernel's text |
-#![expect(
-    unsafe_code,
-    reason = "system calls; every other crate of the workspace forbids it"
-)]
+#![expect(unsafe_code, reason = "system calls; every other crate of the workspace forbids it")]
 
 pub mod cgroup;
 pub mod epoll;
@@ -44,6 +42,7 @@ pub mod signal;
 pub mod sock;
 pub mod sysctl;
 pub mod tap;
+pub mod tty;
 pub mod unix;
 
 pub use error::{Error, Result};

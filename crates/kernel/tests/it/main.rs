@@ -9,6 +9,7 @@ mod packets;
 mod processes;
 mod routes;
 mod tc;
+mod terminals;
 
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -19,9 +20,7 @@ use serde_json::Value;
 /// Runs an oracle inside a namespace and returns its standard output.
 fn oracle(netns: &Netns, command: &str) -> String {
     let words: Vec<&str> = command.split_whitespace().collect();
-    let output = netns
-        .run(|| Command::new(words[0]).args(&words[1..]).output().unwrap())
-        .unwrap();
+    let output = netns.run(|| Command::new(words[0]).args(&words[1..]).output().unwrap()).unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{command}: {errors}");
     String::from_utf8(output.stdout).unwrap()
