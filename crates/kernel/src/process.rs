@@ -556,3 +556,37 @@ pub fn raise_file_limit() -> Result<u64> {
 pub fn is_root() -> bool {
     nix::unistd::geteuid().is_root()
 }
+
+/// Asks the scheduler to prefer the calling thread: a nice value (-20 to 19) and the time slice it wants to run at a
+/// stretch (Linux 6.12; 0.1 to 100 ms). Who asks for short slices is woken sooner, also against
+/// other sessions and cgroups, where nice values do not reach. Older kernels take the nice value alone.
+///
+/// # Errors
+/// `EPERM` for a lower nice value without `CAP_SYS_NICE`.
+pub fn set_latency_here(nice: i32, slice: Duration) -> Result<()> {
+    // struct sched_attr (include/uapi/linux/sched/types.h), its first version.
+    #[repr(C)]
+    struct Attr {
+        size: u32,
+        policy: u32,
+        flags: u64,
+        nice: i32,
+        priority: u32,
+        runtime: u64,
+        deadline: u64,
+        period: u64,
+    }
+    let attr = Attr {
+        size: size_of::<Attr>() as u32,
+        policy: libc::SCHED_OTHER as u32,
+        flags: 0,
+        nice,
+        priority: 0,
+        runtime: u64::try_from(slice.as_nanos()).unwrap_or(u64::MAX),
+        deadline: 0,
+        period: 0,
+    };
+    // SAFETY: the structure outlives the call and tells its own size; 0 is the calling thread.
+    let result = unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attr, 0) };
+    check(result as libc::c_int, || format!("set nice {nice} and a slice of {slice:?}")).map(drop)
+}

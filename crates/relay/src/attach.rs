@@ -66,8 +66,7 @@ pub fn tap_name(index: u32) -> String {
 /// Whether an interface of this name is a tap of the relay, which belongs to the lab's machinery and not to the node.
 #[must_use]
 pub fn is_tap(name: &str) -> bool {
-    name.strip_prefix(TAP_PREFIX)
-        .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit()))
+    name.strip_prefix(TAP_PREFIX).is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit()))
 }
 
 /// Makes the direction be as wanted, whatever it is now: attaches, changes or detaches. An impairment that changes nothing
@@ -111,19 +110,10 @@ pub fn attach(client: &Client, place: Place<'_>, impairment: &Impairment) -> Res
     // Fails for an interface that does not exist, before anything is made.
     rtnl.link(place.index)?;
     let had_clsact = has_clsact(&mut rtnl, place.index)?;
-    let options = TapOptions {
-        vnet_header: true,
-        nonblocking: true,
-        hidden: true,
-        ..TapOptions::default()
-    };
+    let options = TapOptions { vnet_header: true, nonblocking: true, hidden: true, ..TapOptions::default() };
     let tap = Tap::create_in(place.netns, &place.tap(), &options)?;
     rtnl.change(|batch| {
-        let change = LinkChange {
-            alias: Some(place.alias),
-            tx_queue_len: Some(TAP_QUEUE),
-            ..LinkChange::default()
-        };
+        let change = LinkChange { alias: Some(place.alias), tx_queue_len: Some(TAP_QUEUE), ..LinkChange::default() };
         batch.set_link(tap.index(), &change);
     })?;
     let options = PacketOptions {
@@ -141,12 +131,7 @@ pub fn attach(client: &Client, place: Place<'_>, impairment: &Impairment) -> Res
         if !had_clsact {
             batch.add_clsact(place.index);
         }
-        batch.add_filter(
-            place.index,
-            Hook::Egress,
-            PRIORITY,
-            Action::Redirect(target),
-        );
+        batch.add_filter(place.index, Hook::Egress, PRIORITY, Action::Redirect(target));
     });
     let Err(first) = redirected else {
         return Ok(());
@@ -154,10 +139,7 @@ pub fn attach(client: &Client, place: Place<'_>, impairment: &Impairment) -> Res
     // The tap goes with the descriptors, here and in the relay.
     match client.remove(place.id) {
         Ok(_) => Err(first.into()),
-        Err(undo) => Err(Error::Undo {
-            first: Box::new(first.into()),
-            undo: vec![undo.to_string()],
-        }),
+        Err(undo) => Err(Error::Undo { first: Box::new(first.into()), undo: vec![undo.to_string()] }),
     }
 }
 
@@ -175,19 +157,12 @@ pub fn detach(client: &Client, place: Place<'_>) -> Result<Option<Stats>, Error>
     let mut rtnl = Rtnl::open_in(place.netns)?;
     let bared = take_down(&mut rtnl, place);
     let known = calmed?;
-    let stats = if known {
-        Some(client.remove(place.id)?)
-    } else {
-        None
-    };
+    let stats = if known { Some(client.remove(place.id)?) } else { None };
     bared?;
     let end = Instant::now() + VANISH;
     while exists(&mut rtnl, &place.tap())? {
         if Instant::now() > end {
-            return Err(Error::Lingers {
-                name: place.tap(),
-                after: VANISH,
-            });
+            return Err(Error::Lingers { name: place.tap(), after: VANISH });
         }
         std::thread::sleep(Duration::from_millis(1));
     }
@@ -204,18 +179,11 @@ fn take_down(rtnl: &mut Rtnl, place: Place<'_>) -> Result<(), Error> {
 }
 
 fn has_clsact(rtnl: &mut Rtnl, index: u32) -> Result<bool, Error> {
-    Ok(rtnl
-        .qdiscs()?
-        .iter()
-        .any(|q| q.index == index && q.parent == CLSACT))
+    Ok(rtnl.qdiscs()?.iter().any(|q| q.index == index && q.parent == CLSACT))
 }
 
 fn is_redirected(rtnl: &mut Rtnl, index: u32) -> Result<bool, Error> {
-    Ok(has_clsact(rtnl, index)?
-        && rtnl
-            .filters(index, Hook::Egress)?
-            .iter()
-            .any(|f| f.priority == PRIORITY))
+    Ok(has_clsact(rtnl, index)? && rtnl.filters(index, Hook::Egress)?.iter().any(|f| f.priority == PRIORITY))
 }
 
 fn exists(rtnl: &mut Rtnl, name: &str) -> Result<bool, Error> {

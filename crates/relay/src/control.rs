@@ -42,13 +42,8 @@ pub(crate) enum Request {
 pub(crate) enum Reply {
     Done,
     Stats(Stats),
-    List {
-        page: Vec<(String, Impairment)>,
-        more: bool,
-    },
-    Refused {
-        why: String,
-    },
+    List { page: Vec<(String, Impairment)>, more: bool },
+    Refused { why: String },
 }
 
 /// What one direction has done.
@@ -109,17 +104,8 @@ impl Client {
     ///
     /// # Errors
     /// [`Error::Refused`] when the name is taken or the impairment is not valid; [`Error::Gone`] when the relay does not answer.
-    pub fn add(
-        &self,
-        id: &str,
-        impairment: &Impairment,
-        tap: impl AsFd,
-        out: impl AsFd,
-    ) -> Result<(), Error> {
-        let request = Request::Add {
-            id: id.to_owned(),
-            impairment: impairment.clone(),
-        };
+    pub fn add(&self, id: &str, impairment: &Impairment, tap: impl AsFd, out: impl AsFd) -> Result<(), Error> {
+        let request = Request::Add { id: id.to_owned(), impairment: impairment.clone() };
         self.done(&request, &[tap.as_fd(), out.as_fd()])
     }
 
@@ -128,13 +114,7 @@ impl Client {
     /// # Errors
     /// [`Error::Refused`] when there is no such direction or the impairment is not valid; [`Error::Gone`].
     pub fn change(&self, id: &str, impairment: &Impairment) -> Result<(), Error> {
-        self.done(
-            &Request::Change {
-                id: id.to_owned(),
-                impairment: impairment.clone(),
-            },
-            &[],
-        )
+        self.done(&Request::Change { id: id.to_owned(), impairment: impairment.clone() }, &[])
     }
 
     /// Ends a direction: what waits leaves now, in order. Returns its last account. The tap is closed a moment later.
@@ -191,23 +171,16 @@ impl Client {
     fn ask(&self, request: &Request, fds: &[BorrowedFd<'_>]) -> Result<Reply, Error> {
         let bytes = serde_json::to_vec(request).map_err(|e| Error::Protocol(e.to_string()))?;
         if bytes.len() > MESSAGE_LIMIT {
-            return Err(Error::Protocol(format!(
-                "a request of {} bytes, {MESSAGE_LIMIT} are allowed",
-                bytes.len()
-            )));
+            return Err(Error::Protocol(format!("a request of {} bytes, {MESSAGE_LIMIT} are allowed", bytes.len())));
         }
         self.socket.send(&bytes, fds).map_err(Error::gone)?;
         let ready = poll(&[(self.socket.as_fd(), Interest::READ)], Some(PATIENCE))?;
         if !ready.iter().any(|r| r.any()) {
-            return Err(Error::Gone {
-                why: format!("no answer in {PATIENCE:?}"),
-            });
+            return Err(Error::Gone { why: format!("no answer in {PATIENCE:?}") });
         }
         let answer = self.socket.receive(MESSAGE_LIMIT).map_err(Error::gone)?;
         if answer.is_end() {
-            return Err(Error::Gone {
-                why: "it has closed the channel".to_owned(),
-            });
+            return Err(Error::Gone { why: "it has closed the channel".to_owned() });
         }
         match serde_json::from_slice(&answer.bytes).map_err(|e| Error::Protocol(e.to_string()))? {
             Reply::Refused { why } => Err(Error::Refused { why }),

@@ -47,8 +47,6 @@ pub enum Error {
 
 impl Error {
     pub(crate) fn gone(error: netloom_kernel::Error) -> Self {
-        Self::Gone {
-            why: error.to_string(),
-        }
+        Self::Gone { why: error.to_string() }
     }
 }

@@ -20,11 +20,7 @@ pub struct Frame {
 
 impl std::fmt::Debug for Frame {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "Frame({})",
-            netloom_packet::decode::summary(self.ethernet())
-        )
+        write!(f, "Frame({})", netloom_packet::decode::summary(self.ethernet()))
     }
 }
 
@@ -33,10 +29,7 @@ impl Frame {
     #[must_use]
     pub fn new(header: &Header, ethernet: &[u8]) -> Self {
         let buffer = [&header.to_bytes()[..], ethernet].concat();
-        Self {
-            len: buffer.len(),
-            buffer,
-        }
+        Self { len: buffer.len(), buffer }
     }
 
     /// Header and Ethernet frame, as a packet socket takes them.
@@ -67,10 +60,7 @@ impl Frame {
     #[must_use]
     pub fn into_packets(self) -> Vec<Self> {
         match offload::segment(&self.header(), self.ethernet()) {
-            Ok(parts) => parts
-                .iter()
-                .map(|p| Self::new(&Header::default(), p))
-                .collect(),
+            Ok(parts) => parts.iter().map(|p| Self::new(&Header::default(), p)).collect(),
             // A kind of burst that cannot be cut stays as it is.
             Err(_) => vec![self],
         }
@@ -99,10 +89,7 @@ impl Pool {
     }
 
     /// Has `read` fill a buffer of [`BUFFER_LEN`] bytes; it answers how many bytes it wrote.
-    pub fn fill<E>(
-        &mut self,
-        read: impl FnOnce(&mut [u8]) -> Result<usize, E>,
-    ) -> Result<Frame, E> {
+    pub fn fill<E>(&mut self, read: impl FnOnce(&mut [u8]) -> Result<usize, E>) -> Result<Frame, E> {
         let mut buffer = self.free.pop().unwrap_or_else(|| vec![0; BUFFER_LEN]);
         match read(&mut buffer) {
             Ok(len) if len <= COPY_LIMIT => {
@@ -110,10 +97,7 @@ impl Pool {
                 self.free.push(buffer);
                 Ok(Frame { buffer: small, len })
             }
-            Ok(len) => Ok(Frame {
-                len: len.min(buffer.len()),
-                buffer,
-            }),
+            Ok(len) => Ok(Frame { len: len.min(buffer.len()), buffer }),
             Err(e) => {
                 self.free.push(buffer);
                 Err(e)
@@ -145,10 +129,7 @@ mod tests {
         let small = pool.fill(read(100)).unwrap();
         assert_eq!((small.buffer.len(), pool.free.len()), (100, 1));
         let large = pool.fill(read(60_000)).unwrap();
-        assert_eq!(
-            (large.buffer.len(), large.bytes().len(), pool.free.len()),
-            (BUFFER_LEN, 60_000, 0)
-        );
+        assert_eq!((large.buffer.len(), large.bytes().len(), pool.free.len()), (BUFFER_LEN, 60_000, 0));
         pool.recycle(small);
         pool.recycle(large);
         assert_eq!(pool.free.len(), 1);

@@ -66,41 +66,20 @@ impl Impairment {
     /// Loses everything: the carrier stays, no packet comes through.
     #[must_use]
     pub fn blackhole() -> Self {
-        Self {
-            loss: 1.0,
-            ..Self::default()
-        }
+        Self { loss: 1.0, ..Self::default() }
     }
 
     /// Whether a packet passes unchanged, at once.
     #[must_use]
     pub fn is_none(&self) -> bool {
-        let Self {
-            delay,
-            jitter,
-            loss,
-            rate,
-            duplicate,
-            corrupt,
-            reorder: _,
-            limit: _,
-        } = self;
-        delay.is_zero()
-            && jitter.is_zero()
-            && rate.is_none()
-            && *loss == 0.0
-            && *duplicate == 0.0
-            && *corrupt == 0.0
+        let Self { delay, jitter, loss, rate, duplicate, corrupt, reorder: _, limit: _ } = self;
+        delay.is_zero() && jitter.is_zero() && rate.is_none() && *loss == 0.0 && *duplicate == 0.0 && *corrupt == 0.0
     }
 
     /// Whether every value is one it may have.
     pub fn validate(&self) -> Result<(), InvalidImpairment> {
-        let fractions = [
-            ("loss", self.loss),
-            ("duplicate", self.duplicate),
-            ("corrupt", self.corrupt),
-            ("reorder", self.reorder),
-        ];
+        let fractions =
+            [("loss", self.loss), ("duplicate", self.duplicate), ("corrupt", self.corrupt), ("reorder", self.reorder)];
         for (field, value) in fractions {
             if !(0.0..=1.0).contains(&value) {
                 return Err(InvalidImpairment::Fraction { field, value });
@@ -130,9 +109,7 @@ impl Impairment {
             let rate = self.rate.map_or(LINE_RATE, |r| r as f64).min(LINE_RATE);
             let under_way = (self.delay + self.jitter).as_secs_f64() * rate / FULL_FRAME_BITS;
             // `as` saturates.
-            1000_u32
-                .saturating_add(under_way.ceil() as u32)
-                .min(10_000_000)
+            1000_u32.saturating_add(under_way.ceil() as u32).min(10_000_000)
         })
     }
 
@@ -152,58 +129,27 @@ mod tests {
 
     #[test]
     fn fractions_have_bounds() {
-        let bad = Impairment {
-            loss: 1.5,
-            ..Impairment::default()
-        };
+        let bad = Impairment { loss: 1.5, ..Impairment::default() };
         assert_eq!(
             bad.validate().unwrap_err().to_string(),
             "loss is 1.5, it must be between 0 and 1 (0.01 is one percent)"
         );
-        assert!(
-            Impairment {
-                corrupt: f64::NAN,
-                ..Impairment::default()
-            }
-            .validate()
-            .is_err()
-        );
-        assert!(
-            Impairment {
-                rate: Some(0),
-                ..Impairment::default()
-            }
-            .validate()
-            .is_err()
-        );
+        assert!(Impairment { corrupt: f64::NAN, ..Impairment::default() }.validate().is_err());
+        assert!(Impairment { rate: Some(0), ..Impairment::default() }.validate().is_err());
         assert!(Impairment::blackhole().validate().is_ok());
     }
 
     #[test]
     fn the_limit_holds_what_is_under_way() {
         assert_eq!(Impairment::default().effective_limit(), 1000);
-        let long = Impairment {
-            delay: Duration::from_millis(100),
-            rate: Some(1_000_000_000),
-            ..Impairment::default()
-        };
+        let long = Impairment { delay: Duration::from_millis(100), rate: Some(1_000_000_000), ..Impairment::default() };
         assert_eq!(long.effective_limit(), 1000 + 8257);
-        assert_eq!(
-            Impairment {
-                limit: Some(7),
-                ..long
-            }
-            .effective_limit(),
-            7
-        );
+        assert_eq!(Impairment { limit: Some(7), ..long }.effective_limit(), 7);
     }
 
     #[test]
     fn a_bit_takes_its_time() {
-        let slow = Impairment {
-            rate: Some(8_000),
-            ..Impairment::default()
-        };
+        let slow = Impairment { rate: Some(8_000), ..Impairment::default() };
         assert_eq!(slow.serialization(1000), Duration::from_secs(1));
     }
 }

@@ -108,9 +108,7 @@ impl Queue {
     /// Puts a frame in. A frame that is lost comes back, so that its buffer can be used again.
     pub fn push(&mut self, now: Instant, frame: Frame, random: &mut impl Random) -> Option<Frame> {
         self.counters.received += 1;
-        let copy = random
-            .chance(self.impairment.duplicate)
-            .then(|| frame.clone());
+        let copy = random.chance(self.impairment.duplicate).then(|| frame.clone());
         if copy.is_some() {
             self.counters.duplicated += 1;
         }
@@ -150,12 +148,8 @@ impl Queue {
         }
         self.packets += u64::from(wire.packets);
         self.number += 1;
-        let waiting = |due, number| Waiting {
-            turn: Turn { due, number },
-            frame,
-            packets: wire.packets,
-            bytes: wire.bytes,
-        };
+        let waiting =
+            |due, number| Waiting { turn: Turn { due, number }, frame, packets: wire.packets, bytes: wire.bytes };
         if random.chance(self.impairment.reorder) {
             self.counters.reordered += 1;
             self.ahead.push_back(waiting(now, self.number));
@@ -163,8 +157,7 @@ impl Queue {
         }
         let mut due = now + self.draw_delay(random);
         if self.impairment.rate.is_some() {
-            due = self.last_due.map_or(due, |last| due.max(last))
-                + self.impairment.serialization(wire.bytes);
+            due = self.last_due.map_or(due, |last| due.max(last)) + self.impairment.serialization(wire.bytes);
         }
         let waiting = waiting(due, self.number);
         if self.line.back().is_none_or(|last| last.turn.due <= due) {
@@ -182,10 +175,7 @@ impl Queue {
         if jitter.is_zero() {
             return delay;
         }
-        let span = u64::try_from(jitter.as_nanos())
-            .unwrap_or(u64::MAX / 4)
-            .min(u64::MAX / 4)
-            * 2;
+        let span = u64::try_from(jitter.as_nanos()).unwrap_or(u64::MAX / 4).min(u64::MAX / 4) * 2;
         (delay + Duration::from_nanos(random.below(span + 1))).saturating_sub(jitter)
     }
 

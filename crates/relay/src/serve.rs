@@ -7,6 +7,7 @@ use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use netloom_kernel::epoll::{Epoll, set_timer_slack_here};
+use netloom_kernel::process::set_latency_here;
 use netloom_kernel::unix::Packets;
 
 use crate::Error;
@@ -18,6 +19,12 @@ use crate::random::SplitMix64;
 
 /// Frames read from one tap, or sent by one queue, before the others get their turn.
 const TURN: usize = 16;
+
+/// Ahead of the lab's own processes.
+const NICE: i32 = -15;
+
+/// The shortest slice there is: to be woken soon matters more than to run long.
+const SLICE: Duration = Duration::from_micros(100);
 
 /// What reading says when the other end was closed with messages unread.
 const ECONNRESET: i32 = 104;
@@ -34,6 +41,8 @@ const CONTROL: u64 = 0;
 pub fn serve(control: &Packets, seed: u64) -> Result<(), Error> {
     // The default of 50 µs would add to every delay. Where it cannot be set, delays are a little longer.
     let _ = set_timer_slack_here(Duration::from_nanos(1));
+    // A relay that waits for a processor adds to every delay. It uses little of one.
+    let _ = set_latency_here(NICE, SLICE);
     let mut relay = Relay {
         epoll: Epoll::new()?,
         directions: HashMap::new(),
@@ -46,10 +55,7 @@ pub fn serve(control: &Packets, seed: u64) -> Result<(), Error> {
     relay.epoll.add(control, CONTROL)?;
     let mut ready = Vec::new();
     loop {
-        let timeout = relay
-            .deadlines
-            .first()
-            .map(|(at, _)| at.saturating_duration_since(Instant::now()));
+        let timeout = relay.deadlines.first().map(|(at, _)| at.saturating_duration_since(Instant::now()));
         relay.epoll.wait(timeout, &mut ready)?;
         relay.release();
         for token in &ready {
@@ -112,12 +118,7 @@ impl Relay {
     /// Sends what is due, direction by direction.
     fn release(&mut self) {
         let now = Instant::now();
-        let due: Vec<u64> = self
-            .deadlines
-            .iter()
-            .take_while(|(at, _)| *at <= now)
-            .map(|(_, token)| *token)
-            .collect();
+        let due: Vec<u64> = self.deadlines.iter().take_while(|(at, _)| *at <= now).map(|(_, token)| *token).collect();
         for token in due {
             if let Some(direction) = self.directions.get_mut(&token) {
                 for _ in 0..TURN {
@@ -158,12 +159,8 @@ impl Relay {
             return Ok(false);
         }
         let reply = match serde_json::from_slice(&message.bytes) {
-            Ok(request) => self
-                .carry_out(request, message.fds)
-                .unwrap_or_else(|why| Reply::Refused { why }),
-            Err(e) => Reply::Refused {
-                why: format!("not a request: {e}"),
-            },
+            Ok(request) => self.carry_out(request, message.fds).unwrap_or_else(|why| Reply::Refused { why }),
+            Err(e) => Reply::Refused { why: format!("not a request: {e}") },
         };
         let bytes = serde_json::to_vec(&reply).map_err(|e| Error::Protocol(e.to_string()))?;
         // A user who has gone before the answer is seen at the next read.
@@ -186,18 +183,14 @@ impl Relay {
             Request::Remove { id } => self.remove(&id).map(Reply::Stats),
             Request::Stats { id } => {
                 let token = self.token(&id)?;
-                let direction = self
-                    .directions
-                    .get(&token)
-                    .ok_or("the direction has no state")?;
+                let direction = self.directions.get(&token).ok_or("the direction has no state")?;
                 Ok(Reply::Stats(direction.stats()))
             }
             Request::List { after } => {
                 let mut page: Vec<(String, Impairment)> = Vec::new();
                 let behind = |id: &&String| after.as_ref().is_none_or(|a| *id > a);
                 for id in self.names.keys().filter(behind).take(PAGE + 1) {
-                    if let Some(direction) = self.names.get(id).and_then(|t| self.directions.get(t))
-                    {
+                    if let Some(direction) = self.names.get(id).and_then(|t| self.directions.get(t)) {
                         page.push((id.clone(), direction.queue.impairment().clone()));
                     }
                 }
@@ -209,10 +202,7 @@ impl Relay {
     }
 
     fn token(&self, id: &str) -> Result<u64, String> {
-        self.names
-            .get(id)
-            .copied()
-            .ok_or_else(|| format!("there is no direction {id}"))
+        self.names.get(id).copied().ok_or_else(|| format!("there is no direction {id}"))
     }
 
     fn add(&mut self, id: String, impairment: Impairment, fds: Vec<OwnedFd>) -> Result<(), String> {
@@ -220,8 +210,8 @@ impl Relay {
         if self.names.contains_key(&id) {
             return Err(format!("there is a direction {id} already"));
         }
-        let [tap, out] = <[OwnedFd; 2]>::try_from(fds)
-            .map_err(|fds| format!("{} descriptors came, 2 are needed", fds.len()))?;
+        let [tap, out] =
+            <[OwnedFd; 2]>::try_from(fds).map_err(|fds| format!("{} descriptors came, 2 are needed", fds.len()))?;
         let token = self.next;
         self.next += 1;
         self.epoll.add(&tap, token).map_err(|e| e.to_string())?;
@@ -241,20 +231,14 @@ impl Relay {
     fn remove(&mut self, id: &str) -> Result<Stats, String> {
         let token = self.token(id)?;
         self.names.remove(id);
-        let mut direction = self
-            .directions
-            .remove(&token)
-            .ok_or("the direction has no state")?;
+        let mut direction = self.directions.remove(&token).ok_or("the direction has no state")?;
         if let Some(at) = direction.deadline {
             self.deadlines.remove(&(at, token));
         }
         let _ = self.epoll.remove(&direction.tap);
         // What the tap still holds came after everything in the queue.
         while let Ok(Some(frame)) = direction.read(&mut self.pool) {
-            if let Some(lost) = direction
-                .queue
-                .push(Instant::now(), frame, &mut self.random)
-            {
+            if let Some(lost) = direction.queue.push(Instant::now(), frame, &mut self.random) {
                 self.pool.recycle(lost);
             }
         }
@@ -265,9 +249,7 @@ impl Relay {
         let stats = direction.stats();
         // Closing a tap or a packet socket waits for RCU grace periods, tens of milliseconds that the other directions shall not notice.
         // Without a thread it is done here.
-        let _ = std::thread::Builder::new()
-            .name("relay-close".to_owned())
-            .spawn(move || drop(direction));
+        let _ = std::thread::Builder::new().name("relay-close".to_owned()).spawn(move || drop(direction));
         Ok(stats)
     }
 }
@@ -279,9 +261,7 @@ impl Direction {
             // A tap is never at its end; a stand-in for one (a test's socket) is when its peer closes.
             Ok(frame) if frame.bytes().is_empty() => Err(ErrorKind::UnexpectedEof.into()),
             Ok(frame) => Ok(Some(frame)),
-            Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {
-                Ok(None)
-            }
+            Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => Ok(None),
             Err(e) => Err(e),
         }
     }
@@ -293,8 +273,7 @@ impl Direction {
         };
         self.send(&frame);
         pool.recycle(frame);
-        self.late
-            .note(Instant::now().saturating_duration_since(due));
+        self.late.note(Instant::now().saturating_duration_since(due));
         true
     }
 

@@ -31,14 +31,7 @@ fn burst(segments: usize) -> Frame {
     };
     let tcp = etherparse::TcpHeader::new(1, 2, 3, 4);
     let bytes = build::tcp(&path, &tcp, &vec![7; segments * 1000]).unwrap();
-    let header = Header {
-        flags: 1,
-        gso_type: 1,
-        hdr_len: 54,
-        gso_size: 1000,
-        csum_start: 34,
-        csum_offset: 16,
-    };
+    let header = Header { flags: 1, gso_type: 1, hdr_len: 54, gso_size: 1000, csum_start: 34, csum_offset: 16 };
     Frame::new(&header, &bytes)
 }
 
@@ -49,9 +42,7 @@ fn drain(queue: &mut Queue, start: Instant, until: Duration) -> Vec<(Duration, F
         if at > start + until {
             break;
         }
-        let (due, frame) = queue
-            .pop_due(at)
-            .expect("a deadline that is reached yields a frame");
+        let (due, frame) = queue.pop_due(at).expect("a deadline that is reached yields a frame");
         assert_eq!(due, at);
         out.push((due.saturating_duration_since(start), frame));
     }
@@ -71,10 +62,7 @@ fn a_perfect_wire_passes_at_once() {
 #[test]
 fn nothing_comes_before_its_time() {
     let now = Instant::now();
-    let mut q = Queue::new(Impairment {
-        delay: 20 * MS,
-        ..Impairment::default()
-    });
+    let mut q = Queue::new(Impairment { delay: 20 * MS, ..Impairment::default() });
     q.push(now, frame(1, 60), &mut SplitMix64::new(1));
     assert_eq!(q.next_deadline(), Some(now + 20 * MS));
     assert_eq!(q.pop_due(now + 20 * MS - Duration::from_nanos(1)), None);
@@ -85,14 +73,8 @@ fn nothing_comes_before_its_time() {
 fn loss_is_the_fraction_that_was_asked_for() {
     let now = Instant::now();
     let mut random = SplitMix64::new(42);
-    let mut q = Queue::new(Impairment {
-        loss: 0.1,
-        limit: Some(1_000_000),
-        ..Impairment::default()
-    });
-    let back = (0..100_000)
-        .filter(|n| q.push(now, frame(*n, 60), &mut random).is_some())
-        .count();
+    let mut q = Queue::new(Impairment { loss: 0.1, limit: Some(1_000_000), ..Impairment::default() });
+    let back = (0..100_000).filter(|n| q.push(now, frame(*n, 60), &mut random).is_some()).count();
     // Five standard deviations of a binomial with n = 100,000 and p = 0.1 are 474.
     assert!((9_526..=10_474).contains(&back), "{back}");
     assert_eq!(q.counters().lost, back as u64);
@@ -105,11 +87,7 @@ fn loss_is_the_fraction_that_was_asked_for() {
 fn copies_are_as_many_as_asked_for_and_equal() {
     let now = Instant::now();
     let mut random = SplitMix64::new(7);
-    let mut q = Queue::new(Impairment {
-        duplicate: 0.25,
-        limit: Some(1_000_000),
-        ..Impairment::default()
-    });
+    let mut q = Queue::new(Impairment { duplicate: 0.25, limit: Some(1_000_000), ..Impairment::default() });
     for n in 0..10_000 {
         q.push(now, frame(n, 60), &mut random);
     }
@@ -118,15 +96,9 @@ fn copies_are_as_many_as_asked_for_and_equal() {
     assert!((2_283..=2_717).contains(&copies), "{copies}");
     let out = drain(&mut q, now, MS);
     assert_eq!(out.len() as u64, 10_000 + copies);
-    let mut all = Queue::new(Impairment {
-        duplicate: 1.0,
-        ..Impairment::default()
-    });
+    let mut all = Queue::new(Impairment { duplicate: 1.0, ..Impairment::default() });
     all.push(now, frame(5, 60), &mut random);
-    let out: Vec<u32> = drain(&mut all, now, MS)
-        .iter()
-        .map(|(_, f)| number(f))
-        .collect();
+    let out: Vec<u32> = drain(&mut all, now, MS).iter().map(|(_, f)| number(f)).collect();
     assert_eq!(out, [5, 5]);
 }
 
@@ -134,20 +106,12 @@ fn copies_are_as_many_as_asked_for_and_equal() {
 fn a_damaged_frame_differs_in_one_bit() {
     let now = Instant::now();
     let mut random = SplitMix64::new(3);
-    let mut q = Queue::new(Impairment {
-        corrupt: 1.0,
-        ..Impairment::default()
-    });
+    let mut q = Queue::new(Impairment { corrupt: 1.0, ..Impairment::default() });
     let good = frame(9, 60);
     for _ in 0..100 {
         q.push(now, good.clone(), &mut random);
         let (_, bad) = q.pop_due(now).unwrap();
-        let bits: u32 = bad
-            .ethernet()
-            .iter()
-            .zip(good.ethernet())
-            .map(|(a, b)| (a ^ b).count_ones())
-            .sum();
+        let bits: u32 = bad.ethernet().iter().zip(good.ethernet()).map(|(a, b)| (a ^ b).count_ones()).sum();
         assert_eq!(bits, 1);
     }
 }
@@ -156,25 +120,13 @@ fn a_damaged_frame_differs_in_one_bit() {
 fn a_burst_is_cut_and_only_one_packet_of_it_is_damaged() {
     let now = Instant::now();
     let mut random = SplitMix64::new(3);
-    let mut q = Queue::new(Impairment {
-        corrupt: 1.0,
-        ..Impairment::default()
-    });
+    let mut q = Queue::new(Impairment { corrupt: 1.0, ..Impairment::default() });
     let good: Vec<Frame> = burst(5).into_packets();
     q.push(now, burst(5), &mut random);
     let out = drain(&mut q, now, MS);
     assert_eq!(out.len(), 5);
-    assert_eq!(
-        out.iter().zip(&good).filter(|((_, a), b)| a != *b).count(),
-        1
-    );
-    let Counters {
-        received,
-        sent,
-        corrupted,
-        cut,
-        ..
-    } = q.counters();
+    assert_eq!(out.iter().zip(&good).filter(|((_, a), b)| a != *b).count(), 1);
+    let Counters { received, sent, corrupted, cut, .. } = q.counters();
     assert_eq!((received, sent, corrupted, cut), (1, 5, 1, 4));
 }
 
@@ -183,19 +135,12 @@ fn rate_spaces_packets_by_their_size() {
     let now = Instant::now();
     let mut random = SplitMix64::new(1);
     // 8 Mbit/s: a byte takes a microsecond.
-    let mut q = Queue::new(Impairment {
-        rate: Some(8_000_000),
-        delay: 5 * MS,
-        ..Impairment::default()
-    });
+    let mut q = Queue::new(Impairment { rate: Some(8_000_000), delay: 5 * MS, ..Impairment::default() });
     for (n, len) in [(0, 1000), (1, 500), (2, 1500)] {
         q.push(now, frame(n, len), &mut random);
     }
     q.push(now, burst(3), &mut random);
-    let times: Vec<u128> = drain(&mut q, now, 100 * MS)
-        .iter()
-        .map(|(t, _)| t.as_micros())
-        .collect();
+    let times: Vec<u128> = drain(&mut q, now, 100 * MS).iter().map(|(t, _)| t.as_micros()).collect();
     // The burst is three packets of 1,054 bytes.
     assert_eq!(times, [6_000, 6_500, 8_000, 8_000 + 3 * 1054]);
     // A line that has run empty does not save up time.
@@ -206,42 +151,25 @@ fn rate_spaces_packets_by_their_size() {
 #[test]
 fn jitter_alone_reorders_and_rate_keeps_it_in_line() {
     let now = Instant::now();
-    let jittery = Impairment {
-        delay: 20 * MS,
-        jitter: 5 * MS,
-        ..Impairment::default()
-    };
+    let jittery = Impairment { delay: 20 * MS, jitter: 5 * MS, ..Impairment::default() };
     let run = |i: Impairment| {
         let mut random = SplitMix64::new(11);
         let mut q = Queue::new(i);
         for n in 0..500 {
-            q.push(
-                now + n * Duration::from_micros(10),
-                frame(n, 60),
-                &mut random,
-            );
+            q.push(now + n * Duration::from_micros(10), frame(n, 60), &mut random);
         }
         drain(&mut q, now, 1000 * MS)
     };
     let out = run(jittery.clone());
     assert!(out.windows(2).any(|w| number(&w[0].1) > number(&w[1].1)));
-    let delays: Vec<Duration> = out
-        .iter()
-        .map(|(t, f)| *t - number(f) * Duration::from_micros(10))
-        .collect();
+    let delays: Vec<Duration> = out.iter().map(|(t, f)| *t - number(f) * Duration::from_micros(10)).collect();
     assert!(delays.iter().all(|d| (15 * MS..=25 * MS).contains(d)));
     // Uniform: the mean of 500 is within 5 × 2.89 ms / √500 of the middle, and both ends are visited.
     let mean = delays.iter().sum::<Duration>() / 500;
-    assert!(
-        mean.abs_diff(20 * MS) < Duration::from_micros(650),
-        "{mean:?}"
-    );
+    assert!(mean.abs_diff(20 * MS) < Duration::from_micros(650), "{mean:?}");
     assert!(delays.iter().any(|d| *d < 16 * MS) && delays.iter().any(|d| *d > 24 * MS));
 
-    let out = run(Impairment {
-        rate: Some(1_000_000_000),
-        ..jittery
-    });
+    let out = run(Impairment { rate: Some(1_000_000_000), ..jittery });
     assert!(out.windows(2).all(|w| number(&w[0].1) < number(&w[1].1)));
 }
 
@@ -249,12 +177,7 @@ fn jitter_alone_reorders_and_rate_keeps_it_in_line() {
 fn reordered_packets_go_at_once() {
     let now = Instant::now();
     let mut random = SplitMix64::new(5);
-    let mut q = Queue::new(Impairment {
-        delay: 10 * MS,
-        reorder: 0.25,
-        limit: Some(100_000),
-        ..Impairment::default()
-    });
+    let mut q = Queue::new(Impairment { delay: 10 * MS, reorder: 0.25, limit: Some(100_000), ..Impairment::default() });
     for n in 0..10_000 {
         q.push(now, frame(n, 60), &mut random);
     }
@@ -269,58 +192,32 @@ fn reordered_packets_go_at_once() {
 fn the_limit_counts_packets_of_the_wire() {
     let now = Instant::now();
     let mut random = SplitMix64::new(5);
-    let mut q = Queue::new(Impairment {
-        delay: 10 * MS,
-        limit: Some(10),
-        ..Impairment::default()
-    });
+    let mut q = Queue::new(Impairment { delay: 10 * MS, limit: Some(10), ..Impairment::default() });
     assert!(q.push(now, burst(9), &mut random).is_none());
     assert!(q.push(now, frame(1, 60), &mut random).is_none());
     assert!(q.push(now, frame(2, 60), &mut random).is_some());
     assert_eq!(q.counters().overlimit, 1);
     drain(&mut q, now, 10 * MS);
-    assert!(
-        q.push(now, frame(3, 60), &mut random).is_none(),
-        "there is room again"
-    );
+    assert!(q.push(now, frame(3, 60), &mut random).is_none(), "there is room again");
 }
 
 #[test]
 fn a_change_draws_in_what_waits_and_keeps_its_order() {
     let now = Instant::now();
     let mut random = SplitMix64::new(5);
-    let mut q = Queue::new(Impairment {
-        delay: 100 * MS,
-        rate: Some(8_000),
-        ..Impairment::default()
-    });
+    let mut q = Queue::new(Impairment { delay: 100 * MS, rate: Some(8_000), ..Impairment::default() });
     for n in 0..5 {
         q.push(now, frame(n, 1000), &mut random); // a second each
     }
-    q.change(
-        now + MS,
-        Impairment {
-            delay: 3 * MS,
-            ..Impairment::default()
-        },
-    );
+    q.change(now + MS, Impairment { delay: 3 * MS, ..Impairment::default() });
     q.push(now + MS, frame(5, 60), &mut random);
     let out = drain(&mut q, now, 10 * MS);
-    assert_eq!(
-        out.iter().map(|(_, f)| number(f)).collect::<Vec<_>>(),
-        [0, 1, 2, 3, 4, 5]
-    );
+    assert_eq!(out.iter().map(|(_, f)| number(f)).collect::<Vec<_>>(), [0, 1, 2, 3, 4, 5]);
     assert!(out.iter().all(|(t, _)| *t == 4 * MS));
 
     // A longer delay does not hold back what was on its way.
     q.push(now + 20 * MS, frame(6, 60), &mut random);
-    q.change(
-        now + 20 * MS,
-        Impairment {
-            delay: 50 * MS,
-            ..Impairment::default()
-        },
-    );
+    q.change(now + 20 * MS, Impairment { delay: 50 * MS, ..Impairment::default() });
     assert_eq!(q.next_deadline(), Some(now + 23 * MS));
 }
 
@@ -328,16 +225,11 @@ fn a_change_draws_in_what_waits_and_keeps_its_order() {
 fn taking_the_wire_away_yields_the_rest_in_order() {
     let now = Instant::now();
     let mut random = SplitMix64::new(5);
-    let mut q = Queue::new(Impairment {
-        delay: 100 * MS,
-        ..Impairment::default()
-    });
+    let mut q = Queue::new(Impairment { delay: 100 * MS, ..Impairment::default() });
     for n in 0..5 {
         q.push(now + n * MS, frame(n, 60), &mut random);
     }
-    let rest: Vec<u32> = std::iter::from_fn(|| q.pop_any())
-        .map(|f| number(&f))
-        .collect();
+    let rest: Vec<u32> = std::iter::from_fn(|| q.pop_any()).map(|f| number(&f)).collect();
     assert_eq!(rest, [0, 1, 2, 3, 4]);
     assert!(q.is_empty());
 }
@@ -352,18 +244,16 @@ fn impairment() -> impl Strategy<Value = Impairment> {
         prop_oneof![Just(0.0), 0.0..1.0_f64],
         proptest::option::of(1_u32..200),
     )
-        .prop_map(
-            |((delay, jitter), loss, rate, duplicate, corrupt, reorder, limit)| Impairment {
-                delay: Duration::from_micros(delay),
-                jitter: Duration::from_micros(jitter),
-                loss,
-                rate,
-                duplicate,
-                corrupt,
-                reorder,
-                limit,
-            },
-        )
+        .prop_map(|((delay, jitter), loss, rate, duplicate, corrupt, reorder, limit)| Impairment {
+            delay: Duration::from_micros(delay),
+            jitter: Duration::from_micros(jitter),
+            loss,
+            rate,
+            duplicate,
+            corrupt,
+            reorder,
+            limit,
+        })
 }
 
 #[derive(Clone, Debug)]

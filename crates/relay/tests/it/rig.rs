@@ -30,11 +30,7 @@ impl Rig {
     pub(crate) fn new() -> Self {
         let (ours, theirs) = Packets::pair().unwrap();
         let relay = std::thread::spawn(move || serve(&theirs, 1));
-        Self {
-            pair: Pair::new().unwrap(),
-            client: Client::new(ours),
-            relay,
-        }
+        Self { pair: Pair::new().unwrap(), client: Client::new(ours), relay }
     }
 
     pub(crate) fn netns(&self, side: Side) -> &Netns {
@@ -50,12 +46,7 @@ impl Rig {
             Side::A => "a:eth1",
             Side::B => "b:eth1",
         };
-        Place {
-            netns,
-            index: Pair::index(netns).unwrap(),
-            id,
-            alias: "netloom:test",
-        }
+        Place { netns, index: Pair::index(netns).unwrap(), id, alias: "netloom:test" }
     }
 
     pub(crate) fn set(&self, side: Side, impairment: &Impairment) {
@@ -68,9 +59,7 @@ impl Rig {
     }
 
     pub(crate) fn detach(&self, side: Side) -> Stats {
-        attach::detach(&self.client, self.place(side))
-            .unwrap()
-            .expect("there was a relay")
+        attach::detach(&self.client, self.place(side)).unwrap().expect("there was a relay")
     }
 
     /// Closes the control channel; the relay has to end.
@@ -81,20 +70,10 @@ impl Rig {
 
     /// A UDP socket in `a` that is connected to one in `b`.
     pub(crate) fn udp(&self) -> (UdpSocket, UdpSocket) {
-        let receiver = self
-            .pair
-            .b
-            .run(|| UdpSocket::bind("10.9.0.2:0"))
-            .unwrap()
-            .unwrap();
+        let receiver = self.pair.b.run(|| UdpSocket::bind("10.9.0.2:0")).unwrap().unwrap();
         receiver.set_read_timeout(Some(20 * MS)).unwrap();
         let to: SocketAddr = receiver.local_addr().unwrap();
-        let sender = self
-            .pair
-            .a
-            .run(|| UdpSocket::bind("10.9.0.1:0"))
-            .unwrap()
-            .unwrap();
+        let sender = self.pair.a.run(|| UdpSocket::bind("10.9.0.1:0")).unwrap().unwrap();
         sender.connect(to).unwrap();
         (sender, receiver)
     }
@@ -130,16 +109,7 @@ impl Rig {
                 for sequence in 0..count {
                     let at = start + every * sequence as u32;
                     std::thread::sleep(at.saturating_duration_since(Instant::now()));
-                    sender
-                        .send(
-                            &Mark {
-                                stream: 1,
-                                sequence,
-                                sent_ns: ns(Instant::now()),
-                            }
-                            .to_bytes(),
-                        )
-                        .unwrap();
+                    sender.send(&Mark { stream: 1, sequence, sent_ns: ns(Instant::now()) }.to_bytes()).unwrap();
                 }
             });
             during();
@@ -150,10 +120,7 @@ impl Rig {
 
 /// The four numbers of ping's last line: min, avg, max, mdev in milliseconds.
 pub(crate) fn ping_times(text: &str) -> [f64; 4] {
-    let line = text
-        .lines()
-        .find(|l| l.contains("min/avg/max"))
-        .unwrap_or_else(|| panic!("no times in {text}"));
+    let line = text.lines().find(|l| l.contains("min/avg/max")).unwrap_or_else(|| panic!("no times in {text}"));
     let numbers = line.split(" = ").nth(1).unwrap().split(' ').next().unwrap();
     let times: Vec<f64> = numbers.split('/').map(|n| n.parse().unwrap()).collect();
     times.try_into().unwrap()

@@ -14,10 +14,7 @@ use netloom_testkit::{Pair, needs, oracle, run, run_json};
 use crate::rig::{MS, Rig, Side, ping_times};
 
 fn delay(ms: u32) -> Impairment {
-    Impairment {
-        delay: MS * ms,
-        ..Impairment::default()
-    }
+    Impairment { delay: MS * ms, ..Impairment::default() }
 }
 
 #[test]
@@ -42,18 +39,12 @@ fn every_control_frame_passes_both_ways() {
     needs!(root, netns, tun, u32);
     let rig = Rig::new();
     rig.both(&delay(1));
-    let end = |netns| End {
-        netns,
-        interface: "eth1",
-    };
+    let end = |netns| End { netns, interface: "eth1" };
     let m = matrix(end(&rig.pair.a), end(&rig.pair.b), 0x1234_5678_9abc_def0).unwrap();
     assert_eq!(m.failed(), Vec::<&str>::new(), "{m:?}");
     for side in [Side::A, Side::B] {
         let stats = rig.detach(side);
-        assert!(
-            stats.counters.sent >= 26 && stats.refused == 0,
-            "the frames did not pass the relay: {stats:?}"
-        );
+        assert!(stats.counters.sent >= 26 && stats.refused == 0, "the frames did not pass the relay: {stats:?}");
     }
     rig.end();
 }
@@ -65,27 +56,12 @@ fn a_blackhole_keeps_carrier_and_ends_where_it_began() {
     let look = || run(&rig.pair.a, "ip -d addr show dev eth1").unwrap();
     let before = look();
     rig.set(Side::A, &Impairment::blackhole());
-    assert!(
-        netloom_testkit::pair::carrier(&rig.pair.a, "eth1")
-            && netloom_testkit::pair::carrier(&rig.pair.b, "eth1")
-    );
+    assert!(netloom_testkit::pair::carrier(&rig.pair.a, "eth1") && netloom_testkit::pair::carrier(&rig.pair.b, "eth1"));
     assert!(run(&rig.pair.a, "ping -q -c 3 -i 0.1 -W 1 10.9.0.2").is_err());
     rig.detach(Side::A);
     run(&rig.pair.a, "ping -q -c 3 -i 0.1 -W 1 10.9.0.2").unwrap();
-    assert_eq!(
-        look(),
-        before,
-        "index, address, carrier and addresses are as before"
-    );
-    assert_eq!(
-        run_json(&rig.pair.a, "ip -j link")
-            .unwrap()
-            .as_array()
-            .unwrap()
-            .len(),
-        2,
-        "the tap is gone"
-    );
+    assert_eq!(look(), before, "index, address, carrier and addresses are as before");
+    assert_eq!(run_json(&rig.pair.a, "ip -j link").unwrap().as_array().unwrap().len(), 2, "the tap is gone");
     rig.end();
 }
 
@@ -93,13 +69,7 @@ fn a_blackhole_keeps_carrier_and_ends_where_it_began() {
 fn loss_is_a_fraction() {
     needs!(root, netns, tun, u32);
     let rig = Rig::new();
-    rig.set(
-        Side::A,
-        &Impairment {
-            loss: 0.2,
-            ..Impairment::default()
-        },
-    );
+    rig.set(Side::A, &Impairment { loss: 0.2, ..Impairment::default() });
     let s = rig.stream(2000, MS / 2, || ());
     println!("loss 20 %: {} of {} lost", s.lost, s.sent);
     // Five standard deviations are 89.
@@ -111,53 +81,22 @@ fn loss_is_a_fraction() {
 fn copies_and_early_packets_arrive_as_such() {
     needs!(root, netns, tun, u32);
     let rig = Rig::new();
-    rig.set(
-        Side::A,
-        &Impairment {
-            duplicate: 0.25,
-            ..Impairment::default()
-        },
-    );
+    rig.set(Side::A, &Impairment { duplicate: 0.25, ..Impairment::default() });
     let s = rig.stream(1000, MS / 2, || ());
     println!("duplicate 25 %: {} copies of {}", s.duplicated, s.sent);
     assert!(s.lost == 0 && (181..=319).contains(&s.duplicated), "{s:?}");
 
-    rig.set(
-        Side::A,
-        &Impairment {
-            delay: 10 * MS,
-            reorder: 0.25,
-            ..Impairment::default()
-        },
-    );
+    rig.set(Side::A, &Impairment { delay: 10 * MS, reorder: 0.25, ..Impairment::default() });
     let s = rig.stream(1000, MS / 2, || ());
-    println!(
-        "reorder 25 %: {} of {} behind a later one",
-        s.reordered, s.sent
-    );
+    println!("reorder 25 %: {} of {} behind a later one", s.reordered, s.sent);
     // A delayed packet is overtaken when one of the twenty behind it goes at once: nearly every one of 750.
     assert!(s.lost == 0 && (600..=820).contains(&s.reordered), "{s:?}");
 
-    rig.set(
-        Side::A,
-        &Impairment {
-            delay: 10 * MS,
-            jitter: 5 * MS,
-            ..Impairment::default()
-        },
-    );
+    rig.set(Side::A, &Impairment { delay: 10 * MS, jitter: 5 * MS, ..Impairment::default() });
     let s = rig.stream(1000, MS / 2, || ());
-    println!(
-        "10 ± 5 ms: {} reordered, {:?} to {:?}",
-        s.reordered,
-        s.latency(0.0),
-        s.latency(1.0)
-    );
+    println!("10 ± 5 ms: {} reordered, {:?} to {:?}", s.reordered, s.latency(0.0), s.latency(1.0));
     assert!(s.lost == 0 && s.reordered > 300, "{s:?}");
-    assert!(
-        s.latency(0.0).unwrap() >= 5 * MS && s.latency(0.5).unwrap() >= 8 * MS,
-        "{s:?}"
-    );
+    assert!(s.latency(0.0).unwrap() >= 5 * MS && s.latency(0.5).unwrap() >= 8 * MS, "{s:?}");
     rig.end();
 }
 
@@ -165,44 +104,15 @@ fn copies_and_early_packets_arrive_as_such() {
 fn corrupt_flips_one_bit_of_what_arrives() {
     needs!(root, netns, tun, u32);
     let rig = Rig::new();
-    rig.set(
-        Side::A,
-        &Impairment {
-            corrupt: 1.0,
-            ..Impairment::default()
-        },
-    );
-    let options = PacketOptions {
-        promiscuous: true,
-        ignore_outgoing: true,
-        nonblocking: true,
-        ..PacketOptions::default()
-    };
-    let open = |netns, options| {
-        PacketSocket::open_in(netns, Pair::index(netns).unwrap(), options).unwrap()
-    };
+    rig.set(Side::A, &Impairment { corrupt: 1.0, ..Impairment::default() });
+    let options =
+        PacketOptions { promiscuous: true, ignore_outgoing: true, nonblocking: true, ..PacketOptions::default() };
+    let open = |netns, options| PacketSocket::open_in(netns, Pair::index(netns).unwrap(), options).unwrap();
     let receiver = open(&rig.pair.b, &options);
-    let sender = open(
-        &rig.pair.a,
-        &PacketOptions {
-            send_only: true,
-            ..PacketOptions::default()
-        },
-    );
+    let sender = open(&rig.pair.a, &PacketOptions { send_only: true, ..PacketOptions::default() });
     let mut buffer = FrameBuffer::new(64, 2048);
-    let good: Vec<u8> = build::ethernet(
-        [2, 0, 0, 0, 0, 9],
-        [2, 0, 0, 0, 0, 8],
-        ETHERTYPE_EXPERIMENT,
-        &[0x55; 100],
-    );
-    let differing = |bytes: &[u8]| -> u32 {
-        bytes
-            .iter()
-            .zip(&good)
-            .map(|(a, b)| (a ^ b).count_ones())
-            .sum()
-    };
+    let good: Vec<u8> = build::ethernet([2, 0, 0, 0, 0, 9], [2, 0, 0, 0, 0, 8], ETHERTYPE_EXPERIMENT, &[0x55; 100]);
+    let differing = |bytes: &[u8]| -> u32 { bytes.iter().zip(&good).map(|(a, b)| (a ^ b).count_ones()).sum() };
     let mut seen = 0;
     for _ in 0..100 {
         sender.send(&good).unwrap();
@@ -223,21 +133,10 @@ fn corrupt_flips_one_bit_of_what_arrives() {
 fn tcp_survives_damage_copies_and_loss() {
     needs!(root, netns, tun, u32);
     let rig = Rig::new();
-    let bad = Impairment {
-        corrupt: 0.02,
-        duplicate: 0.02,
-        loss: 0.005,
-        delay: MS,
-        ..Impairment::default()
-    };
+    let bad = Impairment { corrupt: 0.02, duplicate: 0.02, loss: 0.005, delay: MS, ..Impairment::default() };
     rig.both(&bad);
     for address in ["10.9.0.2:0", "[fd00:9::2]:0"] {
-        let listener = rig
-            .pair
-            .b
-            .run(|| TcpListener::bind(address))
-            .unwrap()
-            .unwrap();
+        let listener = rig.pair.b.run(|| TcpListener::bind(address)).unwrap().unwrap();
         let to = listener.local_addr().unwrap();
         let data: Vec<u8> = (0..3_000_000_u32).flat_map(|n| n.to_le_bytes()).collect();
         let got = std::thread::scope(|scope| {
@@ -251,19 +150,11 @@ fn tcp_survives_damage_copies_and_loss() {
             drop(stream);
             reading.join().unwrap()
         });
-        assert!(
-            got == data,
-            "{address}: {} bytes of {} arrived, or others",
-            got.len(),
-            data.len()
-        );
+        assert!(got == data, "{address}: {} bytes of {} arrived, or others", got.len(), data.len());
     }
     let stats = rig.detach(Side::A);
     println!("damaged transfer: {:?}", stats.counters);
-    assert!(
-        stats.counters.corrupted > 0 && stats.counters.cut > 0,
-        "no burst was cut: {stats:?}"
-    );
+    assert!(stats.counters.corrupted > 0 && stats.counters.cut > 0, "no burst was cut: {stats:?}");
     assert_eq!(stats.refused, 0);
     rig.end();
 }
@@ -272,14 +163,7 @@ fn tcp_survives_damage_copies_and_loss() {
 fn iperf3_sees_the_rate() {
     needs!(root, netns, tun, u32, iperf3);
     let rig = Rig::new();
-    rig.set(
-        Side::A,
-        &Impairment {
-            rate: Some(50_000_000),
-            limit: Some(200),
-            ..Impairment::default()
-        },
-    );
+    rig.set(Side::A, &Impairment { rate: Some(50_000_000), limit: Some(200), ..Impairment::default() });
     let mbit = iperf3(&rig, "-t 3") / 1e6;
     println!("rate 50 Mbit/s: TCP carries {mbit:.1} Mbit/s");
     // 1,448 of 1,514 bytes are payload: 47.8 at best.
@@ -293,8 +177,7 @@ fn tcp_fills_a_wire_with_delay() {
     let rig = Rig::new();
     // Windows of a few megabytes would be the bottleneck.
     for netns in [&rig.pair.a, &rig.pair.b] {
-        let windows =
-            ["net.ipv4.tcp_rmem", "net.ipv4.tcp_wmem"].map(|key| (key, "4096 1048576 67108864"));
+        let windows = ["net.ipv4.tcp_rmem", "net.ipv4.tcp_wmem"].map(|key| (key, "4096 1048576 67108864"));
         netloom_kernel::sysctl::write(netns, windows).unwrap();
     }
     rig.set(Side::A, &delay(10));
@@ -318,7 +201,5 @@ fn iperf3(rig: &Rig, options: &str) -> f64 {
     }));
     let json = run_json(&rig.pair.a, &format!("iperf3 -J -c 10.9.0.2 {options}")).unwrap();
     drop(server);
-    json["end"]["sum_received"]["bits_per_second"]
-        .as_f64()
-        .unwrap()
+    json["end"]["sum_received"]["bits_per_second"].as_f64().unwrap()
 }
