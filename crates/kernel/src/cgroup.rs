@@ -105,30 +105,18 @@ impl Cgroups {
         let table = mount::table()?;
         let (mut reasons, mut v1) = (Vec::new(), Vec::new());
         for entry in table.iter().filter(|entry| entry.kind == "cgroup2") {
-            let list =
-                fs::read_to_string(entry.target.join("cgroup.controllers")).unwrap_or_default();
+            let list = fs::read_to_string(entry.target.join("cgroup.controllers")).unwrap_or_default();
             let present: Vec<Controller> = Controller::ALL
                 .into_iter()
-                .filter(|controller| {
-                    list.split_whitespace()
-                        .any(|name| name == controller.name())
-                })
+                .filter(|controller| list.split_whitespace().any(|name| name == controller.name()))
                 .collect();
             if present.is_empty() {
-                reasons.push(format!(
-                    "version 2 at {} has no controllers",
-                    entry.target.display()
-                ));
+                reasons.push(format!("version 2 at {} has no controllers", entry.target.display()));
             } else if let Err(reason) = writable(&entry.target) {
                 reasons.push(reason);
             } else {
-                let roots = present
-                    .into_iter()
-                    .map(|controller| (controller, entry.target.clone()));
-                return Ok(Cgroups {
-                    version: Version::V2,
-                    roots: roots.collect(),
-                });
+                let roots = present.into_iter().map(|controller| (controller, entry.target.clone()));
+                return Ok(Cgroups { version: Version::V2, roots: roots.collect() });
             }
         }
         for entry in table.iter().filter(|entry| entry.kind == "cgroup") {
@@ -153,10 +141,7 @@ impl Cgroups {
                 reason: reasons.join("; "),
             });
         }
-        Ok(Cgroups {
-            version: Version::V1,
-            roots: v1,
-        })
+        Ok(Cgroups { version: Version::V1, roots: v1 })
     }
 
     /// Which version is in use.
@@ -188,10 +173,7 @@ impl Cgroups {
             if !self.controllers().any(|present| present == *controller) {
                 return Err(Error::Unsupported {
                     what: format!("a limit of {} for {node}", controller.name()),
-                    reason: format!(
-                        "the {} controller of cgroups is not there or not writable",
-                        controller.name()
-                    ),
+                    reason: format!("the {} controller of cgroups is not there or not writable", controller.name()),
                 });
             }
         }
@@ -216,27 +198,15 @@ impl Cgroups {
             }
             directories.push((*controller, directory));
         }
-        let group = Cgroup {
-            version: self.version,
-            instance: instance.into(),
-            node: node.into(),
-            directories,
-        };
+        let group = Cgroup { version: self.version, instance: instance.into(), node: node.into(), directories };
         group.set_limits(limits)?;
         Ok(group)
     }
 
     /// Version 2 hands controllers down level by level.
     fn delegate(&self, root: &Path, instance: &str) -> Result<()> {
-        let list: Vec<String> = self
-            .controllers()
-            .map(|controller| format!("+{}", controller.name()))
-            .collect();
-        for directory in [
-            root.to_owned(),
-            root.join(MARK),
-            root.join(MARK).join(instance),
-        ] {
+        let list: Vec<String> = self.controllers().map(|controller| format!("+{}", controller.name())).collect();
+        for directory in [root.to_owned(), root.join(MARK), root.join(MARK).join(instance)] {
             write(&directory, "cgroup.subtree_control", &list.join(" "))?;
         }
         Ok(())
@@ -256,10 +226,7 @@ impl Cgroups {
                 }
             }
         }
-        Ok(names
-            .into_iter()
-            .map(|(instance, node)| self.get(&instance, &node))
-            .collect())
+        Ok(names.into_iter().map(|(instance, node)| self.get(&instance, &node)).collect())
     }
 
     /// The groups of one instance.
@@ -310,16 +277,9 @@ impl Cgroups {
 
 impl Limits {
     fn controllers(&self) -> Vec<Controller> {
-        let present = [
-            self.cpu.is_some(),
-            self.memory.is_some(),
-            self.pids.is_some(),
-        ];
+        let present = [self.cpu.is_some(), self.memory.is_some(), self.pids.is_some()];
         let pairs = Controller::ALL.into_iter().zip(present);
-        pairs
-            .filter(|(_, present)| *present)
-            .map(|(controller, _)| controller)
-            .collect()
+        pairs.filter(|(_, present)| *present).map(|(controller, _)| controller).collect()
     }
 }
 
@@ -335,10 +295,7 @@ impl Cgroup {
     }
 
     fn directory(&self, controller: Controller) -> Option<&Path> {
-        let found = self
-            .directories
-            .iter()
-            .find(|(present, _)| *present == controller);
+        let found = self.directories.iter().find(|(present, _)| *present == controller);
         found.map(|(_, directory)| directory.as_path())
     }
 
@@ -349,9 +306,7 @@ impl Cgroup {
     pub fn set_limits(&self, limits: &Limits) -> Result<()> {
         let v2 = self.version == Version::V2;
         if let Some(directory) = self.directory(Controller::Cpu) {
-            let quota = limits
-                .cpu
-                .map(|cpu| (cpu * PERIOD_US).max(1000.0).round() as u64);
+            let quota = limits.cpu.map(|cpu| (cpu * PERIOD_US).max(1000.0).round() as u64);
             if v2 {
                 let quota = quota.map_or("max".into(), |quota| quota.to_string());
                 write(directory, "cpu.max", &format!("{quota} {PERIOD_US}"))?;
@@ -362,11 +317,7 @@ impl Cgroup {
             }
         }
         if let Some(directory) = self.directory(Controller::Memory) {
-            let (file, none) = if v2 {
-                ("memory.max", "max")
-            } else {
-                ("memory.limit_in_bytes", "-1")
-            };
+            let (file, none) = if v2 { ("memory.max", "max") } else { ("memory.limit_in_bytes", "-1") };
             let value = limits.memory.map_or(none.into(), |bytes| bytes.to_string());
             write(directory, file, &value)?;
         }
@@ -399,10 +350,7 @@ impl Cgroup {
                 Ok(text) => pids.extend(text.lines().filter_map(|line| line.parse::<i32>().ok())),
                 Err(error) if error.kind() == ErrorKind::NotFound || is_gone(&error) => {}
                 Err(error) => {
-                    return Err(Error::os(
-                        format!("read cgroup {}", directory.display()),
-                        error,
-                    ));
+                    return Err(Error::os(format!("read cgroup {}", directory.display()), error));
                 }
             }
         }
@@ -453,16 +401,11 @@ impl Cgroup {
                 match fs::remove_dir(directory) {
                     Ok(()) => break,
                     Err(error) if error.kind() == ErrorKind::NotFound => break,
-                    Err(error)
-                        if error.kind() == ErrorKind::ResourceBusy && Instant::now() < end =>
-                    {
+                    Err(error) if error.kind() == ErrorKind::ResourceBusy && Instant::now() < end => {
                         std::thread::sleep(Duration::from_millis(2));
                     }
                     Err(error) => {
-                        return Err(Error::os(
-                            format!("remove cgroup {}", directory.display()),
-                            error,
-                        ));
+                        return Err(Error::os(format!("remove cgroup {}", directory.display()), error));
                     }
                 }
             }
@@ -483,21 +426,11 @@ impl Cgroup {
         let number = |controller: Controller, name: &str| read(controller, name)?.parse().ok();
         let field = |controller: Controller, name: &str, key: &str| {
             let text = read(controller, name)?;
-            let line = text
-                .lines()
-                .find_map(|line| line.strip_prefix(key)?.strip_prefix(' '))?;
+            let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' '))?;
             line.parse().ok()
         };
-        let memory = if v2 {
-            "memory.current"
-        } else {
-            "memory.usage_in_bytes"
-        };
-        let events = if v2 {
-            "memory.events"
-        } else {
-            "memory.oom_control"
-        };
+        let memory = if v2 { "memory.current" } else { "memory.usage_in_bytes" };
+        let events = if v2 { "memory.events" } else { "memory.oom_control" };
         Usage {
             memory: number(Controller::Memory, memory),
             pids: number(Controller::Pids, "pids.current"),
@@ -514,12 +447,8 @@ impl Cgroup {
     /// In version 2 the controllers share one directory.
     fn distinct(&self) -> impl Iterator<Item = &Path> {
         let all = self.directories.iter().enumerate();
-        all.filter(|(position, (_, directory))| {
-            !self.directories[..*position]
-                .iter()
-                .any(|(_, d)| d == directory)
-        })
-        .map(|(_, (_, directory))| directory.as_path())
+        all.filter(|(position, (_, directory))| !self.directories[..*position].iter().any(|(_, d)| d == directory))
+            .map(|(_, (_, directory))| directory.as_path())
     }
 }
 
@@ -531,14 +460,12 @@ fn v1_controllers(entry: &mount::MountEntry) -> impl Iterator<Item = &str> {
 
 fn writable(directory: &Path) -> Result<(), String> {
     use nix::unistd::{AccessFlags, access};
-    access(directory, AccessFlags::W_OK)
-        .map_err(|e| format!("{} is not writable ({e})", directory.display()))
+    access(directory, AccessFlags::W_OK).map_err(|e| format!("{} is not writable ({e})", directory.display()))
 }
 
 fn write(directory: &Path, file: &str, value: &str) -> Result<()> {
     let path = directory.join(file);
-    fs::write(&path, value)
-        .map_err(|e| Error::os(format!("write {value} to {}", path.display()), e))
+    fs::write(&path, value).map_err(|e| Error::os(format!("write {value} to {}", path.display()), e))
 }
 
 fn subdirectories(directory: &Path) -> Result<Vec<String>> {
@@ -547,12 +474,8 @@ fn subdirectories(directory: &Path) -> Result<Vec<String>> {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(Error::os(format!("read {}", directory.display()), error)),
     };
-    let entries = entries
-        .flatten()
-        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
-    Ok(entries
-        .filter_map(|entry| entry.file_name().into_string().ok())
-        .collect())
+    let entries = entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    Ok(entries.filter_map(|entry| entry.file_name().into_string().ok()).collect())
 }
 
 fn remove_if_empty(directory: &Path) {
@@ -569,6 +492,5 @@ fn is_zombie(pid: i32) -> bool {
         return true;
     };
     // The name stands in parentheses and may contain anything; the state follows the last one.
-    text.rsplit_once(") ")
-        .is_some_and(|(_, rest)| rest.starts_with(['Z', 'X']))
+    text.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with(['Z', 'X']))
 }

@@ -33,10 +33,7 @@ impl Epoll {
     /// # Errors
     /// `EEXIST` when it is watched already, `EPERM` for a plain file.
     pub fn add(&self, fd: impl AsFd, token: u64) -> Result<()> {
-        let mut event = libc::epoll_event {
-            events: libc::EPOLLIN as u32,
-            u64: token,
-        };
+        let mut event = libc::epoll_event { events: libc::EPOLLIN as u32, u64: token };
         self.control(libc::EPOLL_CTL_ADD, fd.as_fd(), &raw mut event)
     }
 
@@ -48,19 +45,10 @@ impl Epoll {
         self.control(libc::EPOLL_CTL_DEL, fd.as_fd(), std::ptr::null_mut())
     }
 
-    fn control(
-        &self,
-        operation: libc::c_int,
-        fd: BorrowedFd<'_>,
-        event: *mut libc::epoll_event,
-    ) -> Result<()> {
+    fn control(&self, operation: libc::c_int, fd: BorrowedFd<'_>, event: *mut libc::epoll_event) -> Result<()> {
         // SAFETY: the event outlives the call; a removal needs none.
         let rc = unsafe { libc::epoll_ctl(self.0.as_raw_fd(), operation, fd.as_raw_fd(), event) };
-        if rc == 0 {
-            Ok(())
-        } else {
-            Err(Error::last_os("change an epoll set"))
-        }
+        if rc == 0 { Ok(()) } else { Err(Error::last_os("change an epoll set")) }
     }
 
     /// Waits until something is ready or `timeout` is over (`None`: for ever) and puts the numbers of what is
@@ -71,21 +59,12 @@ impl Epoll {
     pub fn wait(&self, timeout: Option<Duration>, ready: &mut Vec<u64>) -> Result<()> {
         ready.clear();
         // epoll_wait counts milliseconds and epoll_pwait2 is younger than some kernels; ppoll counts nanoseconds everywhere.
-        if timeout != Some(Duration::ZERO)
-            && !poll(&[(self.0.as_fd(), Interest::READ)], timeout)?[0].any()
-        {
+        if timeout != Some(Duration::ZERO) && !poll(&[(self.0.as_fd(), Interest::READ)], timeout)?[0].any() {
             return Ok(());
         }
         let mut events = [libc::epoll_event { events: 0, u64: 0 }; BATCH];
         // SAFETY: the array outlives the call and its length is given.
-        let count = unsafe {
-            libc::epoll_wait(
-                self.0.as_raw_fd(),
-                events.as_mut_ptr(),
-                BATCH as libc::c_int,
-                0,
-            )
-        };
+        let count = unsafe { libc::epoll_wait(self.0.as_raw_fd(), events.as_mut_ptr(), BATCH as libc::c_int, 0) };
         if count < 0 {
             let error = std::io::Error::last_os_error();
             if error.kind() == std::io::ErrorKind::Interrupted {

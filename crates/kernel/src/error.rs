@@ -57,18 +57,13 @@ pub enum Error {
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 fn with_text(text: &Option<String>) -> String {
-    text.as_ref()
-        .map(|text| format!(" (kernel: {text})"))
-        .unwrap_or_default()
+    text.as_ref().map(|text| format!(" (kernel: {text})")).unwrap_or_default()
 }
 
 impl Error {
     /// Wraps an I/O error with what was being done.
     pub fn os(doing: impl Into<String>, source: impl Into<io::Error>) -> Self {
-        Error::Os {
-            doing: doing.into(),
-            source: source.into(),
-        }
+        Error::Os { doing: doing.into(), source: source.into() }
     }
 
     /// Wraps the calling thread's `errno`.
@@ -92,10 +87,7 @@ impl Error {
 
     /// The object does not exist (`ENOENT`, `ENODEV`, `ESRCH`, `EADDRNOTAVAIL`).
     pub fn is_not_found(&self) -> bool {
-        matches!(
-            self.errno(),
-            Some(libc::ENOENT | libc::ENODEV | libc::ESRCH | libc::EADDRNOTAVAIL | libc::ENXIO)
-        )
+        matches!(self.errno(), Some(libc::ENOENT | libc::ENODEV | libc::ESRCH | libc::EADDRNOTAVAIL | libc::ENXIO))
     }
 
     /// The caller may not do this (`EPERM`, `EACCES`).
@@ -115,9 +107,5 @@ impl Error {
 
 /// Turns the `-1` convention of libc into a result.
 pub(crate) fn check(value: libc::c_int, doing: impl FnOnce() -> String) -> Result<libc::c_int> {
-    if value < 0 {
-        Err(Error::last_os(doing()))
-    } else {
-        Ok(value)
-    }
+    if value < 0 { Err(Error::last_os(doing())) } else { Ok(value) }
 }

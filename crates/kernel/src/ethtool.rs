@@ -38,9 +38,7 @@ impl Offload {
 /// # Errors
 /// `ENODEV`, `EOPNOTSUPP`.
 pub fn set(netns: &Netns, interface: &str, offload: Offload, on: bool) -> Result<()> {
-    netns
-        .run(|| call(interface, offload.commands().1, on.into()))?
-        .map(drop)
+    netns.run(|| call(interface, offload.commands().1, on.into()))?.map(drop)
 }
 
 /// Whether an offload is on.

@@ -13,9 +13,7 @@ use crate::netns::Netns;
 use crate::nft::{Nft, TABLE, TableFamily, access};
 use crate::process::{self, Exit, Namespaces};
 use crate::rtnl::tc::{Action, Hook, Netem, PRIORITY, QdiscSpec, Tbf};
-use crate::rtnl::{
-    AddressSpec, Bridge, BridgePort, LinkChange, Macvlan, MacvlanMode, PROTOCOL, Rtnl, VethEnd,
-};
+use crate::rtnl::{AddressSpec, Bridge, BridgePort, LinkChange, Macvlan, MacvlanMode, PROTOCOL, Rtnl, VethEnd};
 use crate::sysctl;
 use crate::tap::{Tap, TapOptions};
 
@@ -75,22 +73,14 @@ const PROBES: &[Probe] = &[
         purpose: "labs without root",
         required: false,
         remedy: "sysctl user.max_user_namespaces, kernel.unprivileged_userns_clone or kernel.apparmor_restrict_unprivileged_userns; or run as root",
-        run: || {
-            in_child(|| {
-                process::unshare_here(Namespaces::USER | Namespaces::NET | Namespaces::MOUNT)
-            })
-        },
+        run: || in_child(|| process::unshare_here(Namespaces::USER | Namespaces::NET | Namespaces::MOUNT)),
     },
     Probe {
         name: "pid-namespaces",
         purpose: "process trees of nodes",
         required: true,
         remedy: ROOT,
-        run: || {
-            in_child(|| {
-                process::unshare_here(Namespaces::PID | Namespaces::UTS | Namespaces::MOUNT)
-            })
-        },
+        run: || in_child(|| process::unshare_here(Namespaces::PID | Namespaces::UTS | Namespaces::MOUNT)),
     },
     Probe {
         name: "overlayfs",
@@ -147,11 +137,7 @@ const PROBES: &[Probe] = &[
         required: false,
         remedy: "a kernel with CONFIG_NET_SCH_TBF (modprobe sch_tbf)",
         run: || {
-            let tbf = Tbf {
-                rate: 8_000_000,
-                burst: 10_000,
-                limit: 10_000,
-            };
+            let tbf = Tbf { rate: 8_000_000, burst: 10_000, limit: 10_000 };
             with_link(|batch| batch.add_qdisc(INDEX, &QdiscSpec::Tbf(tbf)))
         },
     },
@@ -251,10 +237,7 @@ pub fn probe_all() -> Vec<Feature> {
 
 /// Probes one feature by name; `None` when there is no such feature, see [`names`].
 pub fn probe(name: &str) -> Option<Feature> {
-    PROBES
-        .iter()
-        .find(|probe| probe.name == name)
-        .map(probe_one)
+    PROBES.iter().find(|probe| probe.name == name).map(probe_one)
 }
 
 /// All names.
@@ -278,11 +261,7 @@ fn probe_one(probe: &Probe) -> Feature {
         required: probe.required,
         available,
         reason,
-        remedy: if available {
-            String::new()
-        } else {
-            probe.remedy.into()
-        },
+        remedy: if available { String::new() } else { probe.remedy.into() },
     }
 }
 
@@ -294,10 +273,7 @@ fn bench() -> Result<(Netns, Rtnl)> {
     let netns = Netns::create()?;
     let mut rtnl = Rtnl::open_in(&netns)?;
     rtnl.change(|batch| {
-        batch.create_veth(
-            &VethEnd::new("e1").index(INDEX),
-            &VethEnd::new("e2").index(3),
-        );
+        batch.create_veth(&VethEnd::new("e1").index(INDEX), &VethEnd::new("e2").index(3));
         batch.link_up(INDEX);
     })?;
     Ok((netns, rtnl))
@@ -346,10 +322,7 @@ fn in_child(work: impl FnOnce() -> Result<()>) -> Result<String> {
 fn veth_in_place() -> Result<String> {
     let (a, b) = (Netns::create()?, Netns::create()?);
     Rtnl::open()?.change(|batch| {
-        batch.create_veth(
-            &VethEnd::new("e1").inside(&a).index(41),
-            &VethEnd::new("e2").inside(&b).index(42),
-        );
+        batch.create_veth(&VethEnd::new("e1").inside(&a).index(41), &VethEnd::new("e2").inside(&b).index(42));
     })?;
     let far = Rtnl::open_in(&b)?.link(42)?;
     let near = Rtnl::open_in(&a)?.link(41)?;
@@ -374,19 +347,12 @@ fn overlay() -> Result<()> {
     };
     let (upper, work, target) = (part("upper")?, part("work")?, part("all")?);
     mount::overlay(&[Path::new("/etc")], &upper, &work, &target)?;
-    std::fs::write(target.join("netloom-probe"), "")
-        .map_err(|e| Error::os("write through the overlay", e))
+    std::fs::write(target.join("netloom-probe"), "").map_err(|e| Error::os("write through the overlay", e))
 }
 
 fn ipv6() -> Result<String> {
-    let address = AddressSpec::new(
-        INDEX,
-        ipnet::Ipv6Net::new_assert(std::net::Ipv6Addr::LOCALHOST, 128).into(),
-    );
-    let address = AddressSpec {
-        index: 1,
-        ..address
-    };
+    let address = AddressSpec::new(INDEX, ipnet::Ipv6Net::new_assert(std::net::Ipv6Addr::LOCALHOST, 128).into());
+    let address = AddressSpec { index: 1, ..address };
     let (_netns, mut rtnl) = bench()?;
     rtnl.change(|batch| {
         batch.link_up(1);
@@ -399,36 +365,18 @@ fn address_protocol() -> Result<String> {
     let (_netns, mut rtnl) = bench()?;
     let address = ipnet::Ipv4Net::new_assert(std::net::Ipv4Addr::new(192, 0, 2, 1), 24).into();
     rtnl.change(|batch| batch.add_address(&AddressSpec::new(INDEX, address)))?;
-    let kept = rtnl
-        .addresses()?
-        .iter()
-        .any(|found| found.address == address && found.protocol == PROTOCOL);
+    let kept = rtnl.addresses()?.iter().any(|found| found.address == address && found.protocol == PROTOCOL);
     if kept {
         return Ok(String::new());
     }
-    Err(Error::Unsupported {
-        what: "the protocol of an address".into(),
-        reason: "the kernel forgets it".into(),
-    })
+    Err(Error::Unsupported { what: "the protocol of an address".into(), reason: "the kernel forgets it".into() })
 }
 
 fn bridge_port() -> Result<String> {
     with_link(|batch| {
-        batch.create_bridge(&Bridge {
-            index: Some(9),
-            ..Bridge::new("br0")
-        });
-        batch.set_link(
-            INDEX,
-            &LinkChange {
-                master: Some(9),
-                ..LinkChange::default()
-            },
-        );
-        let port = BridgePort {
-            group_fwd_mask: Some(BridgePort::FORWARD_ALL),
-            ..BridgePort::default()
-        };
+        batch.create_bridge(&Bridge { index: Some(9), ..Bridge::new("br0") });
+        batch.set_link(INDEX, &LinkChange { master: Some(9), ..LinkChange::default() });
+        let port = BridgePort { group_fwd_mask: Some(BridgePort::FORWARD_ALL), ..BridgePort::default() };
         batch.set_bridge_port(INDEX, &port);
     })
 }
@@ -449,10 +397,7 @@ fn macvlan() -> Result<String> {
 
 fn tap() -> Result<String> {
     let netns = Netns::create()?;
-    let options = TapOptions {
-        vnet_header: true,
-        ..TapOptions::default()
-    };
+    let options = TapOptions { vnet_header: true, ..TapOptions::default() };
     Tap::create_in(&netns, "t0", &options).map(|_| String::new())
 }
 
@@ -465,12 +410,7 @@ fn nftables() -> Result<String> {
         to: None,
         text: "reject any".into(),
     };
-    let list = access::List {
-        interface: "e1".into(),
-        way: access::Way::In,
-        stateful: true,
-        entries: vec![entry],
-    };
+    let list = access::List { interface: "e1".into(), way: access::Way::In, stateful: true, entries: vec![entry] };
     let netns = Netns::create()?;
     let mut nft = Nft::open_in(&netns)?;
     nft.replace(&access::table(&[list]))?;
@@ -484,19 +424,12 @@ fn cgroups() -> Result<String> {
         Version::V1 => 1,
         Version::V2 => 2,
     };
-    let names: Vec<&str> = cgroups
-        .controllers()
-        .map(|controller| controller.name())
-        .collect();
+    let names: Vec<&str> = cgroups.controllers().map(|controller| controller.name()).collect();
     Ok(format!("version {version}: {}", names.join(", ")))
 }
 
 fn limits() -> Result<String> {
-    let (files, pids, memory) = (
-        machine::files_hard_limit()?,
-        machine::pids()?,
-        machine::memory()?,
-    );
+    let (files, pids, memory) = (machine::files_hard_limit()?, machine::pids()?, machine::memory()?);
     let text = format!(
         "{files} open files, {} more processes, {} MiB of memory available",
         pids.left(),
@@ -506,10 +439,7 @@ fn limits() -> Result<String> {
     if files >= 256 && pids.left() >= 100 && memory.available >= 64 << 20 {
         return Ok(text);
     }
-    Err(Error::Unsupported {
-        what: "a lab of any size".into(),
-        reason: text,
-    })
+    Err(Error::Unsupported { what: "a lab of any size".into(), reason: text })
 }
 
 /// Asks the generic netlink controller for a family (`CTRL_CMD_GETFAMILY`, include/uapi/linux/genetlink.h);

@@ -102,11 +102,7 @@ pub struct Meter {
 impl Meter {
     /// Begins. Where /proc tells nothing, the reading will be zero.
     pub fn start() -> Meter {
-        Meter {
-            cpu: cpu_times().unwrap_or_default(),
-            delay: run_delay().unwrap_or_default(),
-            start: Instant::now(),
-        }
+        Meter { cpu: cpu_times().unwrap_or_default(), delay: run_delay().unwrap_or_default(), start: Instant::now() }
     }
 
     /// The reading since the start.
@@ -123,15 +119,8 @@ impl Meter {
         Contention {
             wall_ns: wall.as_nanos() as u64,
             steal_percent,
-            busy_percent: if total == 0 {
-                0.0
-            } else {
-                100.0 - idle - steal_percent
-            },
-            run_delay_ns: run_delay()
-                .unwrap_or_default()
-                .saturating_sub(self.delay)
-                .as_nanos() as u64,
+            busy_percent: if total == 0 { 0.0 } else { 100.0 - idle - steal_percent },
+            run_delay_ns: run_delay().unwrap_or_default().saturating_sub(self.delay).as_nanos() as u64,
         }
     }
 }
@@ -143,9 +132,7 @@ impl Meter {
 pub fn memory() -> Result<Memory> {
     let text = read("/proc/meminfo")?;
     let field = |name: &str| {
-        let line = text
-            .lines()
-            .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
         let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
         kib.unwrap_or_default() * 1024
     };
@@ -166,20 +153,14 @@ pub fn memory() -> Result<Memory> {
 pub fn pids() -> Result<Quota> {
     // running/all threads is the fourth field of loadavg.
     let load = read("/proc/loadavg")?;
-    let threads = load
-        .split_whitespace()
-        .nth(3)
-        .and_then(|field| field.split_once('/')?.1.parse().ok());
+    let threads = load.split_whitespace().nth(3).and_then(|field| field.split_once('/')?.1.parse().ok());
     let mut quota = Quota {
         used: threads.unwrap_or_default(),
         limit: number("/proc/sys/kernel/pid_max")?.min(number("/proc/sys/kernel/threads-max")?),
     };
     for (max, current) in cgroup_pids() {
         if max.saturating_sub(current) < quota.left() {
-            quota = Quota {
-                used: current,
-                limit: max,
-            };
+            quota = Quota { used: current, limit: max };
         }
     }
     Ok(quota)
@@ -203,9 +184,7 @@ fn cgroup_pids() -> Vec<(u64, u64)> {
         }
         let mount = mounts.iter().find(|mount| match v2 {
             true => mount.kind == "cgroup2",
-            false => {
-                mount.kind == "cgroup" && mount.options.split(',').any(|option| option == "pids")
-            }
+            false => mount.kind == "cgroup" && mount.options.split(',').any(|option| option == "pids"),
         });
         let Some(mount) = mount else { continue };
         let inside = Path::new(path.trim_start_matches('/'));
@@ -225,13 +204,9 @@ fn cgroup_pids() -> Vec<(u64, u64)> {
 /// When /proc is not mounted.
 pub fn files() -> Result<Quota> {
     use nix::sys::resource::{Resource, getrlimit};
-    let (soft, _) = getrlimit(Resource::RLIMIT_NOFILE)
-        .map_err(|e| Error::os("read the limit of open files", e))?;
+    let (soft, _) = getrlimit(Resource::RLIMIT_NOFILE).map_err(|e| Error::os("read the limit of open files", e))?;
     let open = fs::read_dir("/proc/self/fd").map_err(|e| Error::os("count the open files", e))?;
-    Ok(Quota {
-        used: open.count() as u64,
-        limit: soft,
-    })
+    Ok(Quota { used: open.count() as u64, limit: soft })
 }
 
 /// The hard limit of open files of the calling process.
@@ -240,8 +215,7 @@ pub fn files() -> Result<Quota> {
 /// Does not happen in practice.
 pub fn files_hard_limit() -> Result<u64> {
     use nix::sys::resource::{Resource, getrlimit};
-    let limits = getrlimit(Resource::RLIMIT_NOFILE)
-        .map_err(|e| Error::os("read the limit of open files", e))?;
+    let limits = getrlimit(Resource::RLIMIT_NOFILE).map_err(|e| Error::os("read the limit of open files", e))?;
     Ok(limits.1)
 }
 
@@ -251,13 +225,8 @@ pub fn files_hard_limit() -> Result<u64> {
 /// When /proc is not mounted.
 pub fn files_of_machine() -> Result<Quota> {
     let text = read("/proc/sys/fs/file-nr")?;
-    let mut fields = text
-        .split_whitespace()
-        .map(|field| field.parse().unwrap_or_default());
-    Ok(Quota {
-        used: fields.next().unwrap_or_default(),
-        limit: fields.nth(1).unwrap_or_default(),
-    })
+    let mut fields = text.split_whitespace().map(|field| field.parse().unwrap_or_default());
+    Ok(Quota { used: fields.next().unwrap_or_default(), limit: fields.nth(1).unwrap_or_default() })
 }
 
 /// Room on the file system that holds `path`.
@@ -282,18 +251,9 @@ pub fn cpu_times() -> Result<CpuTimes> {
     let text = read("/proc/stat")?;
     let line = text.lines().next().unwrap_or_default();
     // cpu user nice system idle iowait irq softirq steal (guest time is part of user)
-    let fields: Vec<u64> = line
-        .split_whitespace()
-        .skip(1)
-        .filter_map(|field| field.parse().ok())
-        .collect();
+    let fields: Vec<u64> = line.split_whitespace().skip(1).filter_map(|field| field.parse().ok()).collect();
     let at = |index: usize| fields.get(index).copied().unwrap_or_default();
-    Ok(CpuTimes {
-        user: at(0) + at(1),
-        system: at(2) + at(5) + at(6),
-        idle: at(3) + at(4),
-        steal: at(7),
-    })
+    Ok(CpuTimes { user: at(0) + at(1), system: at(2) + at(5) + at(6), idle: at(3) + at(4), steal: at(7) })
 }
 
 /// How many processors the caller may use.
@@ -307,10 +267,7 @@ pub fn cpus() -> usize {
 /// When the kernel does not keep it.
 pub fn run_delay() -> Result<Duration> {
     let text = read("/proc/thread-self/schedstat")?;
-    let nanos = text
-        .split_whitespace()
-        .nth(1)
-        .and_then(|field| field.parse().ok());
+    let nanos = text.split_whitespace().nth(1).and_then(|field| field.parse().ok());
     Ok(Duration::from_nanos(nanos.unwrap_or_default()))
 }
 
@@ -318,22 +275,14 @@ pub fn run_delay() -> Result<Duration> {
 pub fn pressure(resource: &str) -> Option<Pressure> {
     let text = fs::read_to_string(Path::new("/proc/pressure").join(resource)).ok()?;
     let some = text.lines().find_map(|line| line.strip_prefix("some "))?;
-    let field = |name: &str| {
-        some.split_whitespace()
-            .find_map(|field| field.strip_prefix(name)?.strip_prefix('='))
-    };
-    Some(Pressure {
-        some_avg10: field("avg10")?.parse().ok()?,
-        some_total_us: field("total")?.parse().ok()?,
-    })
+    let field = |name: &str| some.split_whitespace().find_map(|field| field.strip_prefix(name)?.strip_prefix('='));
+    Some(Pressure { some_avg10: field("avg10")?.parse().ok()?, some_total_us: field("total")?.parse().ok()? })
 }
 
 /// Objects of a slab cache in use, for example `net_namespace`; `None` when the caller may not read it.
 pub fn slab_objects(cache: &str) -> Option<u64> {
     let text = fs::read_to_string("/proc/slabinfo").ok()?;
-    let line = text
-        .lines()
-        .find_map(|line| line.strip_prefix(cache)?.strip_prefix(' '))?;
+    let line = text.lines().find_map(|line| line.strip_prefix(cache)?.strip_prefix(' '))?;
     line.split_whitespace().next()?.parse().ok()
 }
 
@@ -349,10 +298,10 @@ fn read(path: impl AsRef<Path>) -> Result<String> {
 
 fn number(path: impl AsRef<Path>) -> Result<u64> {
     let path = path.as_ref();
-    read(path)?.trim().parse().map_err(|_| Error::Malformed {
-        doing: format!("read {}", path.display()),
-        what: "not a number",
-    })
+    read(path)?
+        .trim()
+        .parse()
+        .map_err(|_| Error::Malformed { doing: format!("read {}", path.display()), what: "not a number" })
 }
 
 #[cfg(test)]
@@ -366,11 +315,7 @@ mod tests {
         let pids = pids().unwrap();
         assert!(pids.used > 0 && pids.used < pids.limit, "{pids:?}");
         let files = files().unwrap();
-        assert!(
-            files.used > 2
-                && files.used < files.limit
-                && files.limit <= files_hard_limit().unwrap()
-        );
+        assert!(files.used > 2 && files.used < files.limit && files.limit <= files_hard_limit().unwrap());
         let all = files_of_machine().unwrap();
         assert!(all.used > 0 && all.used < all.limit);
         let disk = disk(Path::new("/tmp")).unwrap();
@@ -388,13 +333,7 @@ mod tests {
         }
         let reading = meter.read();
         assert!(reading.wall_ns >= 200_000_000);
-        assert!(
-            reading.busy_percent + reading.steal_percent > 5.0,
-            "{reading:?}"
-        );
-        assert!(
-            reading.busy_percent <= 100.0 && reading.run_delay_ns < reading.wall_ns,
-            "{reading:?}"
-        );
+        assert!(reading.busy_percent + reading.steal_percent > 5.0, "{reading:?}");
+        assert!(reading.busy_percent <= 100.0 && reading.run_delay_ns < reading.wall_ns, "{reading:?}");
     }
 }

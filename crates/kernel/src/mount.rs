@@ -14,11 +14,7 @@ use crate::error::{Error, Result};
 /// # Errors
 /// `EINVAL` when `path` is no mount point, `EPERM`.
 pub fn make_private(path: &Path) -> Result<()> {
-    change(
-        path,
-        MsFlags::MS_PRIVATE | MsFlags::MS_REC,
-        "make private the mounts below",
-    )
+    change(path, MsFlags::MS_PRIVATE | MsFlags::MS_REC, "make private the mounts below")
 }
 
 /// As [`make_private`], but mounts made elsewhere still arrive here.
@@ -26,11 +22,7 @@ pub fn make_private(path: &Path) -> Result<()> {
 /// # Errors
 /// As [`make_private`].
 pub fn make_slave(path: &Path) -> Result<()> {
-    change(
-        path,
-        MsFlags::MS_SLAVE | MsFlags::MS_REC,
-        "make one-way the mounts below",
-    )
+    change(path, MsFlags::MS_SLAVE | MsFlags::MS_REC, "make one-way the mounts below")
 }
 
 fn change(path: &Path, flags: MsFlags, doing: &str) -> Result<()> {
@@ -46,12 +38,8 @@ fn change(path: &Path, flags: MsFlags, doing: &str) -> Result<()> {
 pub fn bind(source: &Path, target: &Path, recursive: bool) -> Result<()> {
     let mut flags = MsFlags::MS_BIND;
     flags.set(MsFlags::MS_REC, recursive);
-    mount(Some(source), target, None::<&str>, flags, None::<&str>).map_err(|e| {
-        Error::os(
-            format!("bind {} to {}", source.display(), target.display()),
-            e,
-        )
-    })
+    mount(Some(source), target, None::<&str>, flags, None::<&str>)
+        .map_err(|e| Error::os(format!("bind {} to {}", source.display(), target.display()), e))
 }
 
 /// Makes an existing mount read-only for this mount namespace.
@@ -73,14 +61,8 @@ pub fn tmpfs(target: &Path, size: Option<u64>, mode: u32) -> Result<()> {
         options.push_str(&format!(",size={size}"));
     }
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
-    mount(
-        Some("netloom"),
-        target,
-        Some("tmpfs"),
-        flags,
-        Some(options.as_str()),
-    )
-    .map_err(|e| Error::os(format!("mount a tmpfs at {}", target.display()), e))
+    mount(Some("netloom"), target, Some("tmpfs"), flags, Some(options.as_str()))
+        .map_err(|e| Error::os(format!("mount a tmpfs at {}", target.display()), e))
 }
 
 /// Lays `upper` over `lowers` (first on top). `upper` and `work` must be on one file system, `work` empty.
@@ -104,14 +86,8 @@ pub fn overlay(lowers: &[&Path], upper: &Path, work: &Path, target: &Path) -> Re
         options.extend(b",userxattr");
     }
     let options = OsString::from_vec(options);
-    mount(
-        Some("netloom"),
-        target,
-        Some("overlay"),
-        MsFlags::empty(),
-        Some(options.as_os_str()),
-    )
-    .map_err(|e| Error::os(format!("mount an overlay at {}", target.display()), e))
+    mount(Some("netloom"), target, Some("overlay"), MsFlags::empty(), Some(options.as_os_str()))
+        .map_err(|e| Error::os(format!("mount an overlay at {}", target.display()), e))
 }
 
 /// The separators of overlayfs' options are escaped with a backslash.
@@ -150,8 +126,7 @@ pub fn sysfs(target: &Path) -> Result<()> {
 /// # Errors
 /// `EINVAL` when `target` is no mount point.
 pub fn detach(target: &Path) -> Result<()> {
-    umount2(target, MntFlags::MNT_DETACH)
-        .map_err(|e| Error::os(format!("unmount {}", target.display()), e))
+    umount2(target, MntFlags::MNT_DETACH).map_err(|e| Error::os(format!("unmount {}", target.display()), e))
 }
 
 /// One line of `/proc/self/mountinfo`.
@@ -174,12 +149,8 @@ pub struct MountEntry {
 /// # Errors
 /// When /proc is not mounted.
 pub fn table() -> Result<Vec<MountEntry>> {
-    let text =
-        std::fs::read("/proc/self/mountinfo").map_err(|e| Error::os("read the mount table", e))?;
-    Ok(text
-        .split(|byte| *byte == b'\n')
-        .filter_map(entry)
-        .collect())
+    let text = std::fs::read("/proc/self/mountinfo").map_err(|e| Error::os("read the mount table", e))?;
+    Ok(text.split(|byte| *byte == b'\n').filter_map(entry).collect())
 }
 
 /// proc_pid_mountinfo(5): id parent major:minor root target options optional... - kind source options.
@@ -202,9 +173,7 @@ fn unescape(field: &[u8]) -> Vec<u8> {
     let mut plain = Vec::with_capacity(field.len());
     let mut rest = field;
     while let Some((first, after)) = rest.split_first() {
-        let digits = after
-            .get(..3)
-            .and_then(|digits| std::str::from_utf8(digits).ok());
+        let digits = after.get(..3).and_then(|digits| std::str::from_utf8(digits).ok());
         match digits.and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
             Some(byte) if *first == b'\\' => {
                 plain.push(byte);
@@ -235,10 +204,7 @@ mod tests {
         let entry = entry(line).unwrap();
         assert_eq!(entry.root, Path::new("/a b"));
         assert_eq!(entry.target, Path::new(r"/mnt\x"));
-        assert_eq!(
-            (entry.kind.as_str(), entry.source.as_str()),
-            ("ext3", "/dev/root")
-        );
+        assert_eq!((entry.kind.as_str(), entry.source.as_str()), ("ext3", "/dev/root"));
         assert!(super::entry(b"").is_none());
     }
 

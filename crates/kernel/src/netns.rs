@@ -14,9 +14,7 @@ use crate::error::{Error, Result};
 use crate::rtnl::Rtnl;
 
 /// What identifies a namespace on this machine: device and inode of its nsfs file.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 pub struct NetnsId {
     /// Device number of nsfs.
     pub dev: u64,
@@ -89,8 +87,7 @@ impl Netns {
     /// `EMFILE`.
     pub fn try_clone(&self) -> Result<Netns> {
         let fd = self.0.try_clone();
-        fd.map(Netns)
-            .map_err(|e| Error::os("duplicate a namespace handle", e))
+        fd.map(Netns).map_err(|e| Error::os("duplicate a namespace handle", e))
     }
 
     /// Device and inode of the namespace, equal for all handles on it.
@@ -99,13 +96,8 @@ impl Netns {
     /// When the descriptor is of no file.
     pub fn id(&self) -> Result<NetnsId> {
         let file = File::from(self.try_clone()?.0);
-        let meta = file
-            .metadata()
-            .map_err(|e| Error::os("identify a namespace", e))?;
-        Ok(NetnsId {
-            dev: meta.st_dev(),
-            inode: meta.st_ino(),
-        })
+        let meta = file.metadata().map_err(|e| Error::os("identify a namespace", e))?;
+        Ok(NetnsId { dev: meta.st_dev(), inode: meta.st_ino() })
     }
 
     /// Runs `work` on a fresh thread inside the namespace and hands its value back. A panic in
@@ -145,8 +137,7 @@ impl Netns {
     /// # Errors
     /// `EPERM` without `CAP_SYS_ADMIN` over the namespace's owner.
     pub fn enter_here(&self) -> Result<()> {
-        setns(&self.0, CloneFlags::CLONE_NEWNET)
-            .map_err(|e| Error::os("enter a network namespace", e))
+        setns(&self.0, CloneFlags::CLONE_NEWNET).map_err(|e| Error::os("enter a network namespace", e))
     }
 
     pub(crate) fn raw(&self) -> RawFd {
@@ -177,9 +168,7 @@ pub(crate) fn on_thread<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Res
             .name("netloom-ns".into())
             .spawn_scoped(scope, work)
             .map_err(|e| Error::os("start a thread", e))?;
-        thread
-            .join()
-            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
 }
 
@@ -191,9 +180,7 @@ fn many<T: Send>(count: usize, make: impl Fn() -> Result<T> + Sync) -> Result<Ve
     thread::scope(|scope| {
         let half = scope.spawn(|| run(count / 2));
         let rest = on_thread(|| run(count - count / 2));
-        let half = half
-            .join()
-            .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        let half = half.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         let mut all = half?;
         all.extend(rest?);
         Ok(all)

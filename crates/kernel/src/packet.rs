@@ -105,14 +105,8 @@ pub struct FrameBuffer {
 
 impl std::fmt::Debug for FrameBuffer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self {
-            slot, filled, lens, ..
-        } = self;
-        write!(
-            f,
-            "FrameBuffer({filled} of {} slots of {slot} bytes)",
-            lens.len()
-        )
+        let Self { slot, filled, lens, .. } = self;
+        write!(f, "FrameBuffer({filled} of {} slots of {slot} bytes)", lens.len())
     }
 }
 
@@ -147,8 +141,7 @@ impl FrameBuffer {
             let (len, control) = self.lens[index];
             let start = index * self.slot;
             let words = index * CONTROL / 8;
-            let (vlan, timestamp) =
-                read_control(&self.control[words..words + CONTROL / 8], control);
+            let (vlan, timestamp) = read_control(&self.control[words..words + CONTROL / 8], control);
             Frame {
                 bytes: &self.storage[start..start + len.min(self.slot)],
                 len,
@@ -173,10 +166,7 @@ fn read_control(words: &[u64], len: usize) -> (Option<VlanTag>, Option<Duration>
     let mut rest = &words[..len.min(CONTROL) / 8];
     while let [size, kind, data @ ..] = rest {
         let [a, b, c, d, e, f, g, h] = kind.to_ne_bytes();
-        let (level, kind) = (
-            i32::from_ne_bytes([a, b, c, d]),
-            i32::from_ne_bytes([e, f, g, h]),
-        );
+        let (level, kind) = (i32::from_ne_bytes([a, b, c, d]), i32::from_ne_bytes([e, f, g, h]));
         match (level, kind) {
             (libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS) => {
                 if let [seconds, nanos, ..] = data {
@@ -191,10 +181,7 @@ fn read_control(words: &[u64], len: usize) -> (Option<VlanTag>, Option<Duration>
                     let at = |at: usize| u16::from_ne_bytes([bytes[at], bytes[at + 1]]);
                     if status & TP_STATUS_VLAN_VALID != 0 {
                         let given = status & TP_STATUS_VLAN_TPID_VALID != 0;
-                        vlan = Some(VlanTag {
-                            tci: at(8),
-                            tpid: if given { at(10) } else { ETH_P_8021Q },
-                        });
+                        vlan = Some(VlanTag { tci: at(8), tpid: if given { at(10) } else { ETH_P_8021Q } });
                     }
                 }
             }
@@ -213,11 +200,7 @@ impl PacketSocket {
     /// `EPERM` without `CAP_NET_RAW`, `ENODEV`.
     pub fn open(index: u32, options: &PacketOptions) -> Result<PacketSocket> {
         let doing = || format!("open a packet socket on interface {index}");
-        let nonblocking = if options.nonblocking {
-            libc::SOCK_NONBLOCK
-        } else {
-            0
-        };
+        let nonblocking = if options.nonblocking { libc::SOCK_NONBLOCK } else { 0 };
         let kind = libc::SOCK_RAW | libc::SOCK_CLOEXEC | nonblocking;
         // Protocol 0 receives nothing before the bind names one: no stray frame of another interface.
         // SAFETY: no pointers are passed.
@@ -237,11 +220,7 @@ impl PacketSocket {
             socket.set(libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, &1_i32)?;
         }
         let buffers = [
-            (
-                options.receive_buffer,
-                libc::SO_RCVBUFFORCE,
-                libc::SO_RCVBUF,
-            ),
+            (options.receive_buffer, libc::SO_RCVBUFFORCE, libc::SO_RCVBUF),
             (options.send_buffer, libc::SO_SNDBUFFORCE, libc::SO_SNDBUF),
         ];
         for (size, force, plain) in buffers {
@@ -299,13 +278,7 @@ impl PacketSocket {
         // SAFETY: the value outlives the call and its size is given.
         let result = unsafe {
             let len = size_of::<T>() as libc::socklen_t;
-            libc::setsockopt(
-                self.0.as_raw_fd(),
-                level,
-                option,
-                std::ptr::from_ref(value).cast(),
-                len,
-            )
+            libc::setsockopt(self.0.as_raw_fd(), level, option, std::ptr::from_ref(value).cast(), len)
         };
         check(result, || format!("set option {option} of a packet socket")).map(drop)
     }
@@ -321,10 +294,7 @@ impl PacketSocket {
         let mut slices: Vec<libc::iovec> = buffer
             .storage
             .chunks_exact_mut(buffer.slot)
-            .map(|slot| libc::iovec {
-                iov_base: slot.as_mut_ptr().cast(),
-                iov_len: slot.len(),
-            })
+            .map(|slot| libc::iovec { iov_base: slot.as_mut_ptr().cast(), iov_len: slot.len() })
             .collect();
         let mut headers: Vec<libc::mmsghdr> = Vec::with_capacity(count);
         let parts = slices.iter_mut().zip(&mut buffer.addresses);
@@ -344,13 +314,7 @@ impl PacketSocket {
             // SAFETY: every header points into memory that outlives the call, with its size.
             let got = unsafe {
                 let len = headers.len() as libc::c_uint;
-                libc::recvmmsg(
-                    self.0.as_raw_fd(),
-                    headers.as_mut_ptr(),
-                    len,
-                    flags,
-                    std::ptr::null_mut(),
-                )
+                libc::recvmmsg(self.0.as_raw_fd(), headers.as_mut_ptr(), len, flags, std::ptr::null_mut())
             };
             if got >= 0 {
                 break got as usize;
@@ -375,8 +339,7 @@ impl PacketSocket {
     pub fn send(&self, frame: &[u8]) -> io::Result<()> {
         loop {
             // SAFETY: the buffer is valid for its length during the call.
-            let sent =
-                unsafe { libc::send(self.0.as_raw_fd(), frame.as_ptr().cast(), frame.len(), 0) };
+            let sent = unsafe { libc::send(self.0.as_raw_fd(), frame.as_ptr().cast(), frame.len(), 0) };
             if sent >= 0 {
                 return Ok(());
             }
@@ -410,8 +373,7 @@ impl PacketSocket {
 
     fn send_chunk(&self, frames: &[&[u8]]) -> io::Result<usize> {
         // SAFETY: both structures are plain data, for which zeroes are valid.
-        let (mut slices, mut headers): ([libc::iovec; SEND], [libc::mmsghdr; SEND]) =
-            unsafe { zeroed() };
+        let (mut slices, mut headers): ([libc::iovec; SEND], [libc::mmsghdr; SEND]) = unsafe { zeroed() };
         for ((frame, slice), header) in frames.iter().zip(&mut slices).zip(&mut headers) {
             slice.iov_base = frame.as_ptr().cast_mut().cast();
             slice.iov_len = frame.len();
@@ -444,13 +406,7 @@ impl PacketSocket {
         // SAFETY: the buffer (struct tpacket_stats) outlives the call and its size is given.
         let result = unsafe {
             let fd = self.0.as_raw_fd();
-            libc::getsockopt(
-                fd,
-                libc::SOL_PACKET,
-                PACKET_STATISTICS,
-                stats.as_mut_ptr().cast(),
-                &raw mut len,
-            )
+            libc::getsockopt(fd, libc::SOL_PACKET, PACKET_STATISTICS, stats.as_mut_ptr().cast(), &raw mut len)
         };
         check(result, || "read the counters of a packet socket".into())?;
         Ok((stats[0], stats[1]))
@@ -462,18 +418,13 @@ impl PacketSocket {
     /// # Errors
     /// `EINVAL` for a program the kernel refuses.
     pub fn attach_filter(&self, program: &[(u16, u8, u8, u32)]) -> Result<()> {
-        let mut instructions: Vec<libc::sock_filter> = program
-            .iter()
-            .map(|&(code, jt, jf, k)| libc::sock_filter { code, jt, jf, k })
-            .collect();
+        let mut instructions: Vec<libc::sock_filter> =
+            program.iter().map(|&(code, jt, jf, k)| libc::sock_filter { code, jt, jf, k }).collect();
         let len = u16::try_from(instructions.len()).map_err(|_| Error::Invalid {
             doing: "attach a filter".into(),
             reason: "it is longer than 65535 instructions".into(),
         })?;
-        let program = libc::sock_fprog {
-            len,
-            filter: instructions.as_mut_ptr(),
-        };
+        let program = libc::sock_fprog { len, filter: instructions.as_mut_ptr() };
         self.set(libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &program)
     }
 }

@@ -57,24 +57,14 @@ impl Ready {
 /// # Errors
 /// `ENOMEM`, `EINVAL` above the limit of open files.
 pub fn poll(fds: &[(BorrowedFd<'_>, Interest)], timeout: Option<Duration>) -> Result<Vec<Ready>> {
-    let mut entries: Vec<libc::pollfd> = fds
-        .iter()
-        .map(|(fd, interest)| libc::pollfd {
-            fd: fd.as_raw_fd(),
-            events: interest.0,
-            revents: 0,
-        })
-        .collect();
+    let mut entries: Vec<libc::pollfd> =
+        fds.iter().map(|(fd, interest)| libc::pollfd { fd: fd.as_raw_fd(), events: interest.0, revents: 0 }).collect();
     let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     loop {
         let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        let spec = left.map(|left| libc::timespec {
-            tv_sec: left.as_secs() as libc::time_t,
-            tv_nsec: left.subsec_nanos().into(),
-        });
-        let spec = spec
-            .as_ref()
-            .map_or(std::ptr::null(), |spec| &raw const *spec);
+        let spec = left
+            .map(|left| libc::timespec { tv_sec: left.as_secs() as libc::time_t, tv_nsec: left.subsec_nanos().into() });
+        let spec = spec.as_ref().map_or(std::ptr::null(), |spec| &raw const *spec);
         // SAFETY: the entries and the time outlive the call, their number is given.
         let count = unsafe {
             let len = entries.len() as libc::nfds_t;

@@ -133,15 +133,7 @@ impl PidFd {
     pub fn signal(&self, signal: i32) -> Result<()> {
         let info: *const libc::siginfo_t = std::ptr::null();
         // SAFETY: a null siginfo is allowed.
-        let result = unsafe {
-            libc::syscall(
-                libc::SYS_pidfd_send_signal,
-                self.0.as_raw_fd(),
-                signal,
-                info,
-                0,
-            )
-        };
+        let result = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, self.0.as_raw_fd(), signal, info, 0) };
         check(result as libc::c_int, || format!("send signal {signal}")).map(drop)
     }
 
@@ -174,8 +166,7 @@ impl AsFd for PidFd {
 /// # Errors
 /// When /proc is not mounted.
 pub fn thread_count() -> Result<usize> {
-    let tasks =
-        std::fs::read_dir("/proc/self/task").map_err(|e| Error::os("count the threads", e))?;
+    let tasks = std::fs::read_dir("/proc/self/task").map_err(|e| Error::os("count the threads", e))?;
     Ok(tasks.count())
 }
 
@@ -221,19 +212,11 @@ pub fn clone_child(namespaces: Namespaces, work: impl FnOnce() -> i32) -> Result
     arguments[4] = libc::SIGCHLD as u64;
     // SAFETY: without a stack the call behaves like fork(2); the process has a single thread, so
     // no lock of the C library is held by another; the child never returns into the caller.
-    let pid = unsafe {
-        libc::syscall(
-            libc::SYS_clone3,
-            arguments.as_ptr(),
-            size_of_val(&arguments),
-        )
-    };
+    let pid = unsafe { libc::syscall(libc::SYS_clone3, arguments.as_ptr(), size_of_val(&arguments)) };
     if pid == 0 {
         run_and_exit(work);
     }
-    let pid = check(pid as libc::c_int, || {
-        "start a process in new namespaces".into()
-    })?;
+    let pid = check(pid as libc::c_int, || "start a process in new namespaces".into())?;
     // SAFETY: the kernel stored a new descriptor there.
     let pidfd = PidFd(unsafe { OwnedFd::from_raw_fd(pidfd) });
     Ok(Child { pid, pidfd })
@@ -400,16 +383,8 @@ pub fn close_from_here(first: RawFd, keep: &[RawFd]) -> Result<()> {
     let mut keep: Vec<RawFd> = keep.iter().copied().filter(|fd| *fd >= first).collect();
     keep.sort_unstable();
     let mut start = first as libc::c_uint;
-    for end in keep
-        .into_iter()
-        .map(|fd| fd as libc::c_uint)
-        .chain([libc::c_uint::MAX])
-    {
-        let last = if end == libc::c_uint::MAX {
-            end
-        } else {
-            end.wrapping_sub(1)
-        };
+    for end in keep.into_iter().map(|fd| fd as libc::c_uint).chain([libc::c_uint::MAX]) {
+        let last = if end == libc::c_uint::MAX { end } else { end.wrapping_sub(1) };
         if start < end && start <= last {
             // SAFETY: no pointers are passed; what is closed is the caller's promise.
             let result = unsafe { libc::syscall(libc::SYS_close_range, start, last, 0) };
@@ -430,10 +405,7 @@ pub fn dup_onto_here(fd: impl AsFd, target: RawFd) -> Result<()> {
         return inherit(fd);
     }
     // SAFETY: both are plain numbers; whoever owned `target` is replaced, as asked for.
-    check(unsafe { libc::dup2(fd, target) }, || {
-        format!("duplicate onto descriptor {target}")
-    })
-    .map(drop)
+    check(unsafe { libc::dup2(fd, target) }, || format!("duplicate onto descriptor {target}")).map(drop)
 }
 
 fn inherit(fd: RawFd) -> Result<()> {
@@ -477,12 +449,7 @@ pub struct Program<'a> {
 /// # Errors
 /// `ENOENT`, `EACCES` and whatever execve(2) says of the last candidate.
 pub fn exec_here(program: &Program<'_>) -> Result<Infallible> {
-    let Program {
-        file,
-        arguments,
-        environment,
-        directory,
-    } = program;
+    let Program { file, arguments, environment, directory } = program;
     if let Some(directory) = directory {
         std::env::set_current_dir(directory)
             .map_err(|e| Error::os(format!("enter directory {}", directory.display()), e))?;
@@ -494,23 +461,17 @@ pub fn exec_here(program: &Program<'_>) -> Result<Infallible> {
         pointers
     };
     let (argv, envp) = (pointers(arguments), pointers(environment));
-    let path = environment
-        .iter()
-        .find_map(|entry| entry.as_bytes().strip_prefix(b"PATH="));
+    let path = environment.iter().find_map(|entry| entry.as_bytes().strip_prefix(b"PATH="));
     let path = path.unwrap_or(b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
     let candidates: Vec<Vec<u8>> = if file.as_bytes().contains(&b'/') {
         vec![file.as_bytes().to_vec()]
     } else {
-        path.split(|byte| *byte == b':')
-            .map(|directory| [directory, b"/", file.as_bytes()].concat())
-            .collect()
+        path.split(|byte| *byte == b':').map(|directory| [directory, b"/", file.as_bytes()].concat()).collect()
     };
     let mut error = Error::os(doing(), std::io::Error::from_raw_os_error(libc::ENOENT));
     for candidate in candidates {
-        let candidate = CString::new(candidate).map_err(|_| Error::Invalid {
-            doing: doing(),
-            reason: "its name contains a NUL byte".into(),
-        })?;
+        let candidate = CString::new(candidate)
+            .map_err(|_| Error::Invalid { doing: doing(), reason: "its name contains a NUL byte".into() })?;
         // SAFETY: all strings are NUL-terminated, both arrays end with null and outlive the call.
         unsafe { libc::execve(candidate.as_ptr(), argv.as_ptr(), envp.as_ptr()) };
         let next = Error::last_os(doing());

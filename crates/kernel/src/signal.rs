@@ -78,10 +78,7 @@ impl SignalFd {
         // SAFETY: the buffer is valid for its size during the call.
         let len = unsafe { libc::read(self.0.as_raw_fd(), (&raw mut info).cast(), size) };
         if len == size as isize {
-            return Ok(Some(Received {
-                signal: info.ssi_signo as i32,
-                pid: info.ssi_pid as i32,
-            }));
+            return Ok(Some(Received { signal: info.ssi_signo as i32, pid: info.ssi_pid as i32 }));
         }
         let error = std::io::Error::last_os_error();
         match error.raw_os_error() {

@@ -11,9 +11,7 @@ use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg};
 
 /// Nanoseconds since 1970 on the clock that stamps arriving packets.
 pub fn now_ns() -> u64 {
-    let now = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .unwrap_or_default();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     u64::try_from(now.as_nanos()).unwrap_or(u64::MAX)
 }
 
@@ -28,11 +26,7 @@ fn set<T>(fd: impl AsFd, level: libc::c_int, option: libc::c_int, value: &T) -> 
             size_of_val(value) as libc::socklen_t,
         )
     };
-    if rc == 0 {
-        Ok(())
-    } else {
-        Err(io::Error::last_os_error())
-    }
+    if rc == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// Has the kernel stamp every packet on arrival (`SO_TIMESTAMPNS`).
@@ -79,20 +73,10 @@ pub fn queue_errors(fd: impl AsFd, v6: bool) -> io::Result<()> {
 /// Those of `setsockopt`.
 pub fn probe_mtu(fd: impl AsFd, v6: bool) -> io::Result<()> {
     if v6 {
-        set(
-            &fd,
-            libc::IPPROTO_IPV6,
-            libc::IPV6_MTU_DISCOVER,
-            &libc::IPV6_PMTUDISC_PROBE,
-        )?;
+        set(&fd, libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, &libc::IPV6_PMTUDISC_PROBE)?;
         set(&fd, libc::IPPROTO_IPV6, libc::IPV6_DONTFRAG, &1i32)
     } else {
-        set(
-            fd,
-            libc::IPPROTO_IP,
-            libc::IP_MTU_DISCOVER,
-            &libc::IP_PMTUDISC_PROBE,
-        )
+        set(fd, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, &libc::IP_PMTUDISC_PROBE)
     }
 }
 
@@ -150,12 +134,7 @@ pub fn receive_waiting(fd: impl AsFd, buffer: &mut [u8]) -> io::Result<Option<Re
 fn receive_with(fd: impl AsFd, buffer: &mut [u8], flags: MsgFlags) -> io::Result<Option<Received>> {
     let mut control = nix::cmsg_space!(libc::timespec, u32);
     let mut parts = [IoSliceMut::new(buffer)];
-    let message = match recvmsg::<SockaddrStorage>(
-        fd.as_fd().as_raw_fd(),
-        &mut parts,
-        Some(&mut control),
-        flags,
-    ) {
+    let message = match recvmsg::<SockaddrStorage>(fd.as_fd().as_raw_fd(), &mut parts, Some(&mut control), flags) {
         Ok(message) => message,
         Err(nix::Error::EAGAIN | nix::Error::EINTR) => return Ok(None),
         Err(e) => return Err(e.into()),
@@ -216,12 +195,7 @@ pub fn receive_error(fd: impl AsFd, buffer: &mut [u8]) -> io::Result<Option<Queu
     let mut control = nix::cmsg_space!(libc::sock_extended_err, libc::sockaddr_in6, libc::timespec);
     let mut parts = [IoSliceMut::new(buffer)];
     let flags = MsgFlags::MSG_ERRQUEUE | MsgFlags::MSG_DONTWAIT;
-    let message = match recvmsg::<SockaddrStorage>(
-        fd.as_fd().as_raw_fd(),
-        &mut parts,
-        Some(&mut control),
-        flags,
-    ) {
+    let message = match recvmsg::<SockaddrStorage>(fd.as_fd().as_raw_fd(), &mut parts, Some(&mut control), flags) {
         Ok(message) => message,
         Err(nix::Error::EAGAIN | nix::Error::EINTR) => return Ok(None),
         Err(e) => return Err(e.into()),
@@ -268,14 +242,10 @@ mod tests {
         let a = UdpSocket::bind("127.0.0.1:0").expect("bind");
         stamp_arrivals(&a).expect("stamp");
         let before = now_ns();
-        a.send_to(b"x", a.local_addr().expect("address"))
-            .expect("send");
-        a.set_read_timeout(Some(std::time::Duration::from_secs(5)))
-            .expect("timeout");
+        a.send_to(b"x", a.local_addr().expect("address")).expect("send");
+        a.set_read_timeout(Some(std::time::Duration::from_secs(5))).expect("timeout");
         let mut buffer = [0; 16];
-        let got = receive_waiting(&a, &mut buffer)
-            .expect("receive")
-            .expect("a packet");
+        let got = receive_waiting(&a, &mut buffer).expect("receive").expect("a packet");
         assert_eq!((got.length, got.from), (1, a.local_addr().ok()));
         assert!(got.at_ns >= before && got.at_ns <= now_ns());
         assert_eq!(receive(&a, &mut buffer).expect("receive"), None);
@@ -283,26 +253,15 @@ mod tests {
 
     #[test]
     fn a_closed_port_lands_in_the_error_queue() {
-        let closed = UdpSocket::bind("127.0.0.1:0")
-            .expect("bind")
-            .local_addr()
-            .expect("address");
+        let closed = UdpSocket::bind("127.0.0.1:0").expect("bind").local_addr().expect("address");
         let a = UdpSocket::bind("127.0.0.1:0").expect("bind");
         queue_errors(&a, false).expect("recverr");
         a.connect(closed).expect("connect");
         a.send(b"hello").expect("send");
         let mut buffer = [0; 16];
-        let e = receive_error(&a, &mut buffer)
-            .expect("receive")
-            .expect("an error");
-        assert_eq!(
-            (e.errno, e.icmp_type, e.icmp_code, e.from_icmp),
-            (libc::ECONNREFUSED, 3, 3, true)
-        );
-        assert_eq!(
-            (e.offender, e.to),
-            (Some("127.0.0.1".parse().expect("address")), Some(closed))
-        );
+        let e = receive_error(&a, &mut buffer).expect("receive").expect("an error");
+        assert_eq!((e.errno, e.icmp_type, e.icmp_code, e.from_icmp), (libc::ECONNREFUSED, 3, 3, true));
+        assert_eq!((e.offender, e.to), (Some("127.0.0.1".parse().expect("address")), Some(closed)));
         assert_eq!(&buffer[..e.length], b"hello");
     }
 
@@ -318,12 +277,7 @@ mod tests {
         queue_errors(&a, true).expect("recverr");
         a.connect(to).expect("connect");
         a.send(b"hello").expect("send");
-        let e = receive_error(&a, &mut [0; 16])
-            .expect("receive")
-            .expect("an error");
-        assert_eq!(
-            (e.errno, e.icmp_type, e.icmp_code),
-            (libc::ECONNREFUSED, 1, 4)
-        );
+        let e = receive_error(&a, &mut [0; 16]).expect("receive").expect("an error");
+        assert_eq!((e.errno, e.icmp_type, e.icmp_code), (libc::ECONNREFUSED, 1, 4));
     }
 }

@@ -20,10 +20,7 @@ pub fn read(netns: &Netns, key: &str) -> Result<String> {
 ///
 /// # Errors
 /// The first that failed: `ENOENT` for an unknown key, `EINVAL` for a refused value, `EROFS`.
-pub fn write<'a>(
-    netns: &Netns,
-    settings: impl IntoIterator<Item = (&'a str, &'a str)> + Send,
-) -> Result<()> {
+pub fn write<'a>(netns: &Netns, settings: impl IntoIterator<Item = (&'a str, &'a str)> + Send) -> Result<()> {
     netns.run(|| {
         let mut first = Ok(());
         for (key, value) in settings {
@@ -41,8 +38,7 @@ pub fn write<'a>(
 /// # Errors
 /// As [`read`].
 pub fn read_here(key: &str) -> Result<String> {
-    let text =
-        std::fs::read_to_string(path(key)?).map_err(|e| Error::os(format!("read {key}"), e))?;
+    let text = std::fs::read_to_string(path(key)?).map_err(|e| Error::os(format!("read {key}"), e))?;
     Ok(text.trim_end().to_owned())
 }
 
@@ -61,14 +57,9 @@ pub fn write_here(key: &str, value: &str) -> Result<()> {
 
 /// Where a key stands. Only `net` is per namespace: anything else would change the machine.
 fn path(key: &str) -> Result<PathBuf> {
-    let parts: Vec<&str> = if key.contains('/') {
-        key.split('/').collect()
-    } else {
-        key.split('.').collect()
-    };
-    let fine = parts.first() == Some(&"net")
-        && parts.len() > 1
-        && parts.iter().all(|part| !matches!(*part, "" | "." | ".."));
+    let parts: Vec<&str> = if key.contains('/') { key.split('/').collect() } else { key.split('.').collect() };
+    let fine =
+        parts.first() == Some(&"net") && parts.len() > 1 && parts.iter().all(|part| !matches!(*part, "" | "." | ".."));
     if !fine {
         return Err(Error::Invalid {
             doing: format!("setting {key}"),
@@ -84,22 +75,9 @@ mod tests {
 
     #[test]
     fn only_the_namespaces_own_settings() {
-        assert_eq!(
-            path("net.ipv4.ip_forward").unwrap(),
-            PathBuf::from("/proc/sys/net/ipv4/ip_forward")
-        );
-        assert!(
-            path("net/ipv4/conf/eth0.7/forwarding")
-                .unwrap()
-                .ends_with("eth0.7/forwarding")
-        );
-        for key in [
-            "kernel.hostname",
-            "net",
-            "",
-            "net/../kernel/hostname",
-            "net..x",
-        ] {
+        assert_eq!(path("net.ipv4.ip_forward").unwrap(), PathBuf::from("/proc/sys/net/ipv4/ip_forward"));
+        assert!(path("net/ipv4/conf/eth0.7/forwarding").unwrap().ends_with("eth0.7/forwarding"));
+        for key in ["kernel.hostname", "net", "", "net/../kernel/hostname", "net..x"] {
             assert!(path(key).is_err(), "{key}");
         }
     }

@@ -59,9 +59,7 @@ impl Tap {
         if options.nonblocking {
             open.custom_flags(libc::O_NONBLOCK);
         }
-        let file = open
-            .open("/dev/net/tun")
-            .map_err(|e| Error::os(format!("{}: open /dev/net/tun", doing()), e))?;
+        let file = open.open("/dev/net/tun").map_err(|e| Error::os(format!("{}: open /dev/net/tun", doing()), e))?;
         if let Some(index) = options.index {
             let value = index as libc::c_int;
             // SAFETY: the value outlives the call, which reads an int.
@@ -71,10 +69,7 @@ impl Tap {
         // SAFETY: the structure is plain data, for which zeroes are valid.
         let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
         if name.len() >= request.ifr_name.len() {
-            return Err(Error::Invalid {
-                doing: doing(),
-                reason: "the name is longer than 15 bytes".into(),
-            });
+            return Err(Error::Invalid { doing: doing(), reason: "the name is longer than 15 bytes".into() });
         }
         for (to, from) in request.ifr_name.iter_mut().zip(name.bytes()) {
             *to = from as libc::c_char;
@@ -89,9 +84,7 @@ impl Tap {
             // UDP segmentation came with Linux 6.2.
             let offers = [base | TUN_F_USO4 | TUN_F_USO6, base, TUN_F_CSUM];
             // SAFETY: the argument is a number.
-            let taken = offers
-                .iter()
-                .any(|flags| unsafe { libc::ioctl(file.as_raw_fd(), TUNSETOFFLOAD, *flags) } == 0);
+            let taken = offers.iter().any(|flags| unsafe { libc::ioctl(file.as_raw_fd(), TUNSETOFFLOAD, *flags) } == 0);
             if !taken {
                 return Err(Error::last_os(format!("{}: offload", doing())));
             }
@@ -102,11 +95,7 @@ impl Tap {
             // Absent without IPv6: then there is nothing to hide.
             let _ = sysctl::write_here(&format!("net/ipv6/conf/{name}/disable_ipv6"), "1");
             rtnl.change(|batch| {
-                let up = LinkChange {
-                    up: Some(true),
-                    arp: Some(false),
-                    ..LinkChange::default()
-                };
+                let up = LinkChange { up: Some(true), arp: Some(false), ..LinkChange::default() };
                 batch.set_link(index, &up);
             })?;
         }
@@ -149,10 +138,7 @@ impl Tap {
 
     /// Takes over a tap made elsewhere.
     pub fn from_fd(fd: OwnedFd, index: u32) -> Tap {
-        Tap {
-            file: fd.into(),
-            index,
-        }
+        Tap { file: fd.into(), index }
     }
 }
 

@@ -6,9 +6,8 @@ use std::path::Path;
 
 use nix::cmsg_space;
 use nix::sys::socket::{
-    AddressFamily, Backlog, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType,
-    UnixAddr, accept4, bind, connect, getsockopt, listen, recvmsg, sendmsg, socket, socketpair,
-    sockopt,
+    AddressFamily, Backlog, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr, accept4, bind,
+    connect, getsockopt, listen, recvmsg, sendmsg, socket, socketpair, sockopt,
 };
 
 use crate::error::{Error, Result};
@@ -53,12 +52,7 @@ impl Packets {
     /// # Errors
     /// `EMFILE`.
     pub fn pair() -> Result<(Packets, Packets)> {
-        let pair = socketpair(
-            AddressFamily::Unix,
-            SockType::SeqPacket,
-            None,
-            SockFlag::SOCK_CLOEXEC,
-        );
+        let pair = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC);
         let (a, b) = pair.map_err(|e| Error::os("make a socket pair", e))?;
         Ok((Packets(a), Packets(b)))
     }
@@ -97,10 +91,7 @@ impl Packets {
         let mut bytes = vec![0; limit];
         let (len, fds, truncated) = receive_with_fds(self, &mut bytes)?;
         if truncated {
-            return Err(Error::os(
-                "receive a message",
-                std::io::Error::from_raw_os_error(libc::EMSGSIZE),
-            ));
+            return Err(Error::os("receive a message", std::io::Error::from_raw_os_error(libc::EMSGSIZE)));
         }
         bytes.truncate(len);
         Ok(Received { bytes, fds })
@@ -178,12 +169,7 @@ impl AsFd for Listener {
 }
 
 fn new_socket() -> nix::Result<OwnedFd> {
-    socket(
-        AddressFamily::Unix,
-        SockType::SeqPacket,
-        SockFlag::SOCK_CLOEXEC,
-        None,
-    )
+    socket(AddressFamily::Unix, SockType::SeqPacket, SockFlag::SOCK_CLOEXEC, None)
 }
 
 /// Sends bytes and descriptors over any unix socket; how many bytes were taken.
@@ -202,13 +188,7 @@ pub fn send_with_fds(socket: impl AsFd, bytes: &[u8], fds: &[BorrowedFd<'_>]) ->
     let control: &[ControlMessage<'_>] = if raw.is_empty() { &[] } else { &rights };
     let fd = socket.as_fd().as_raw_fd();
     loop {
-        match sendmsg::<()>(
-            fd,
-            &[IoSlice::new(bytes)],
-            control,
-            MsgFlags::MSG_NOSIGNAL,
-            None,
-        ) {
+        match sendmsg::<()>(fd, &[IoSlice::new(bytes)], control, MsgFlags::MSG_NOSIGNAL, None) {
             Ok(sent) => return Ok(sent),
             Err(nix::Error::EINTR) => {}
             Err(error) => return Err(Error::os("send a message", error)),
@@ -221,10 +201,7 @@ pub fn send_with_fds(socket: impl AsFd, bytes: &[u8], fds: &[BorrowedFd<'_>]) ->
 ///
 /// # Errors
 /// `EAGAIN` on a non-blocking socket, `ECONNRESET`.
-pub fn receive_with_fds(
-    socket: impl AsFd,
-    bytes: &mut [u8],
-) -> Result<(usize, Vec<OwnedFd>, bool)> {
+pub fn receive_with_fds(socket: impl AsFd, bytes: &mut [u8]) -> Result<(usize, Vec<OwnedFd>, bool)> {
     let fd = socket.as_fd().as_raw_fd();
     let mut space = cmsg_space!([RawFd; MAX_FDS]);
     loop {
@@ -235,20 +212,12 @@ pub fn receive_with_fds(
             Err(nix::Error::EINTR) => continue,
             Err(error) => return Err(Error::os("receive a message", error)),
         };
-        let cut = message
-            .flags
-            .intersects(MsgFlags::MSG_TRUNC | MsgFlags::MSG_CTRUNC);
+        let cut = message.flags.intersects(MsgFlags::MSG_TRUNC | MsgFlags::MSG_CTRUNC);
         let mut fds = Vec::new();
-        for control in message
-            .cmsgs()
-            .map_err(|e| Error::os("receive descriptors", e))?
-        {
+        for control in message.cmsgs().map_err(|e| Error::os("receive descriptors", e))? {
             if let ControlMessageOwned::ScmRights(raw) = control {
                 // SAFETY: the kernel has just installed these descriptors for this receiver.
-                fds.extend(
-                    raw.into_iter()
-                        .map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }),
-                );
+                fds.extend(raw.into_iter().map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }));
             }
         }
         return Ok((message.bytes, fds, cut));
@@ -262,11 +231,7 @@ pub fn receive_with_fds(
 pub fn peer_cred(socket: impl AsFd) -> Result<PeerCred> {
     let cred = getsockopt(&socket.as_fd(), sockopt::PeerCredentials);
     let cred = cred.map_err(|e| Error::os("ask who is at the other end", e))?;
-    Ok(PeerCred {
-        pid: cred.pid(),
-        uid: cred.uid(),
-        gid: cred.gid(),
-    })
+    Ok(PeerCred { pid: cred.pid(), uid: cred.uid(), gid: cred.gid() })
 }
 
 /// Switches a descriptor between waiting and `EAGAIN`.

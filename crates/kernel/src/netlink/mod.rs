@@ -11,9 +11,7 @@ use std::cell::RefCell;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use crate::error::{Error, Result, check};
-pub(crate) use wire::{
-    Attribute, Attributes, HEADER, Mark, Message, Messages, Writer, u16_at, u32_at, u64_at,
-};
+pub(crate) use wire::{Attribute, Attributes, HEADER, Mark, Message, Messages, Writer, u16_at, u32_at, u64_at};
 
 /// How many bytes go into one send at most.
 const MAX_SEND: usize = 32 * 1024;
@@ -97,10 +95,7 @@ impl Batch {
     /// Starts a request; `doing` is what an error will say.
     pub(crate) fn begin(&mut self, kind: u16, flags: u16, doing: String) -> Mark {
         let mark = self.writer.begin(kind, flags | libc::NLM_F_REQUEST as u16);
-        self.items.push(Item {
-            start: mark.offset(),
-            doing,
-        });
+        self.items.push(Item { start: mark.offset(), doing });
         mark
     }
 
@@ -181,12 +176,7 @@ impl Socket {
         framed.end(mark);
         let shift = framed.writer.buf.len();
         framed.writer.buf.extend_from_slice(&batch.writer.buf);
-        framed
-            .items
-            .extend(batch.items.into_iter().map(|item| Item {
-                start: item.start + shift,
-                ..item
-            }));
+        framed.items.extend(batch.items.into_iter().map(|item| Item { start: item.start + shift, ..item }));
         let last = framed.items.len() - 1;
         let mark = framed.begin(END, 0, String::new());
         framed.writer.raw(&SUBSYSTEM);
@@ -218,22 +208,13 @@ impl Socket {
             // SAFETY: `size` outlives the call and its length is given.
             unsafe {
                 let len = size_of_val(&size) as libc::socklen_t;
-                libc::setsockopt(
-                    self.fd.as_raw_fd(),
-                    libc::SOL_SOCKET,
-                    option,
-                    (&raw const size).cast(),
-                    len,
-                )
+                libc::setsockopt(self.fd.as_raw_fd(), libc::SOL_SOCKET, option, (&raw const size).cast(), len)
             }
         };
         if set(libc::SO_SNDBUFFORCE) == 0 {
             return Ok(());
         }
-        check(set(libc::SO_SNDBUF), || {
-            "enlarge a netlink send buffer".into()
-        })
-        .map(drop)
+        check(set(libc::SO_SNDBUF), || "enlarge a netlink send buffer".into()).map(drop)
     }
 
     /// Sends a batch and reports the first failure.
@@ -258,16 +239,9 @@ impl Socket {
         while first < items.len() {
             let start = items[first].start;
             let mut last = first;
-            let end_of = |index: usize| {
-                items
-                    .get(index + 1)
-                    .map_or(writer.buf.len(), |item| item.start)
-            };
+            let end_of = |index: usize| items.get(index + 1).map_or(writer.buf.len(), |item| item.start);
             let mut end = end_of(last);
-            while last + 1 < items.len()
-                && last + 1 - first < MAX_MESSAGES
-                && end_of(last + 1) - start <= MAX_SEND
-            {
+            while last + 1 < items.len() && last + 1 - first < MAX_MESSAGES && end_of(last + 1) - start <= MAX_SEND {
                 last += 1;
                 end = end_of(last);
             }
@@ -287,32 +261,20 @@ impl Socket {
 
     /// Reads answers until the last request of a send is acknowledged, or the first is refused where that
     /// means that the others were not looked at (the begin of an nft batch).
-    fn acknowledged(
-        &self,
-        base: u32,
-        items: &[Item],
-        first: usize,
-        failures: &mut Vec<Failure>,
-    ) -> Result<()> {
+    fn acknowledged(&self, base: u32, items: &[Item], first: usize, failures: &mut Vec<Failure>) -> Result<()> {
         let last = base + (items.len() - 1) as u32;
         loop {
             let done = self.receive(|bytes| {
                 let mut done = false;
                 for message in Messages(bytes) {
-                    if i32::from(message.kind) != libc::NLMSG_ERROR
-                        || message.seq < base
-                        || message.seq > last
-                    {
+                    if i32::from(message.kind) != libc::NLMSG_ERROR || message.seq < base || message.seq > last {
                         continue;
                     }
                     done |= message.seq == last;
                     let index = (message.seq - base) as usize;
                     done |= is_batch_begin(&message) && items[0].doing == BEGIN_BATCH;
                     if let Err(error) = answer(&message, &items[index].doing) {
-                        failures.push(Failure {
-                            index: first + index,
-                            error,
-                        });
+                        failures.push(Failure { index: first + index, error });
                     }
                 }
                 done
@@ -324,11 +286,7 @@ impl Socket {
     }
 
     /// Sends the one request in `batch` and returns what `parse` makes of the single answer.
-    pub(crate) fn get<T>(
-        &mut self,
-        batch: Batch,
-        mut parse: impl FnMut(&Message<'_>) -> Option<T>,
-    ) -> Result<T> {
+    pub(crate) fn get<T>(&mut self, batch: Batch, mut parse: impl FnMut(&Message<'_>) -> Option<T>) -> Result<T> {
         let doing = self.send_one(batch, 0)?;
         let mut found = None;
         loop {
@@ -345,10 +303,7 @@ impl Socket {
                 Ok(true)
             })?;
             if done? {
-                return found.ok_or(Error::Malformed {
-                    doing,
-                    what: "an unexpected kind of message",
-                });
+                return found.ok_or(Error::Malformed { doing, what: "an unexpected kind of message" });
             }
         }
     }
@@ -411,18 +366,13 @@ impl Socket {
         writer.buf[6..8].copy_from_slice(&set.to_ne_bytes());
         writer.buf[8..12].copy_from_slice(&self.seq.to_ne_bytes());
         self.send(&writer.buf)?;
-        Ok(items
-            .into_iter()
-            .next()
-            .map(|item| item.doing)
-            .unwrap_or_default())
+        Ok(items.into_iter().next().map(|item| item.doing).unwrap_or_default())
     }
 
     fn send(&self, bytes: &[u8]) -> Result<()> {
         loop {
             // SAFETY: the buffer is valid for its length during the call.
-            let sent =
-                unsafe { libc::send(self.fd.as_raw_fd(), bytes.as_ptr().cast(), bytes.len(), 0) };
+            let sent = unsafe { libc::send(self.fd.as_raw_fd(), bytes.as_ptr().cast(), bytes.len(), 0) };
             if sent >= 0 {
                 return Ok(());
             }
@@ -438,22 +388,13 @@ impl Socket {
         self.receive_flags(0, read)
     }
 
-    pub(crate) fn receive_flags<T>(
-        &self,
-        flags: libc::c_int,
-        read: impl FnOnce(&[u8]) -> T,
-    ) -> Result<T> {
+    pub(crate) fn receive_flags<T>(&self, flags: libc::c_int, read: impl FnOnce(&[u8]) -> T) -> Result<T> {
         BUFFER.with_borrow_mut(|buffer| {
             loop {
                 // SAFETY: the buffer is valid for its length during the call. MSG_TRUNC makes the
                 // kernel return the full length, which is compared with the buffer below.
                 let len = unsafe {
-                    libc::recv(
-                        self.fd.as_raw_fd(),
-                        buffer.as_mut_ptr().cast(),
-                        buffer.len(),
-                        libc::MSG_TRUNC | flags,
-                    )
+                    libc::recv(self.fd.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len(), libc::MSG_TRUNC | flags)
                 };
                 if len >= 0 {
                     let bytes = buffer.get(..len as usize).ok_or(Error::Malformed {
@@ -489,11 +430,7 @@ fn answer(message: &Message<'_>, doing: &str) -> Result<()> {
         let len = u32_at(message.payload, 4).unwrap_or_default() as usize;
         skip = 4 + wire::align(len.max(HEADER));
     }
-    Err(Error::Kernel {
-        doing: doing.to_owned(),
-        errno: -code,
-        text: extended_text(message.payload.get(skip..)),
-    })
+    Err(Error::Kernel { doing: doing.to_owned(), errno: -code, text: extended_text(message.payload.get(skip..)) })
 }
 
 /// Reads an `NLMSG_DONE` message, which carries the dump's own status.
@@ -502,17 +439,11 @@ fn done_status(message: &Message<'_>, doing: &str) -> Result<()> {
     if code >= 0 {
         return Ok(());
     }
-    Err(Error::Kernel {
-        doing: doing.to_owned(),
-        errno: -code,
-        text: extended_text(message.payload.get(4..)),
-    })
+    Err(Error::Kernel { doing: doing.to_owned(), errno: -code, text: extended_text(message.payload.get(4..)) })
 }
 
 fn extended_text(attributes: Option<&[u8]>) -> Option<String> {
-    Attributes(attributes?)
-        .find(|attribute| attribute.kind == NLMSGERR_ATTR_MSG)
-        .map(|attribute| attribute.str())
+    Attributes(attributes?).find(|attribute| attribute.kind == NLMSGERR_ATTR_MSG).map(|attribute| attribute.str())
 }
 
 /// The refused message was `NFNL_MSG_BATCH_BEGIN`.

@@ -163,11 +163,7 @@ impl<'a> Attribute<'a> {
     }
 
     pub(crate) fn str(&self) -> String {
-        let text = self
-            .payload
-            .split(|byte| *byte == 0)
-            .next()
-            .unwrap_or_default();
+        let text = self.payload.split(|byte| *byte == 0).next().unwrap_or_default();
         String::from_utf8_lossy(text).into_owned()
     }
 
@@ -246,10 +242,6 @@ mod tests {
     fn broken_lengths_end_the_walk() {
         assert!(Attributes(&[3, 0, 1, 0]).next().is_none());
         assert!(Attributes(&[200, 0, 1, 0, 0, 0]).next().is_none());
-        assert!(
-            Messages(&[15, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])
-                .next()
-                .is_none()
-        );
+        assert!(Messages(&[15, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]).next().is_none());
     }
 }

@@ -119,24 +119,11 @@ pub fn table(lists: &[List]) -> Table {
             }
         }
         if !rules.is_empty() {
-            let base = Base {
-                kind: ChainKind::Filter,
-                hook,
-                priority: PRIORITY,
-                drop: false,
-            };
-            chains.push(Chain {
-                name: name.into(),
-                base: Some(base),
-                rules,
-            });
+            let base = Base { kind: ChainKind::Filter, hook, priority: PRIORITY, drop: false };
+            chains.push(Chain { name: name.into(), base: Some(base), rules });
         }
     }
-    Table {
-        family: TableFamily::Inet,
-        name: TABLE.into(),
-        chains,
-    }
+    Table { family: TableFamily::Inet, name: TABLE.into(), chains }
 }
 
 fn chain_name(list: &List) -> String {
@@ -146,11 +133,7 @@ fn chain_name(list: &List) -> String {
 fn chain(list: &List) -> Chain {
     let mut rules = vec![Rule {
         // Router and neighbour solicitation and advertisement, redirect (RFC 4861).
-        matches: vec![
-            Match::V6(true),
-            Match::Protocol(ICMPV6),
-            Match::IcmpType(133, 137),
-        ],
+        matches: vec![Match::V6(true), Match::Protocol(ICMPV6), Match::IcmpType(133, 137)],
         verdict: Some(Verdict::Return),
         ..Rule::default()
     }];
@@ -165,11 +148,7 @@ fn chain(list: &List) -> Chain {
     for (index, entry) in list.entries.iter().enumerate() {
         entry_rules(index, entry, &mut rules);
     }
-    Chain {
-        name: chain_name(list),
-        base: None,
-        rules,
-    }
+    Chain { name: chain_name(list), base: None, rules }
 }
 
 /// One line becomes a rule per protocol; their counters are added up again when read.
@@ -186,11 +165,7 @@ fn entry_rules(index: usize, entry: &Entry, rules: &mut Vec<Rule>) {
         matches.extend(entry.from.map(Match::From));
         matches.extend(entry.to.map(Match::To));
         matches.extend(protocol.map(Match::Protocol));
-        matches.extend(
-            entry
-                .ports
-                .map(|(first, last)| Match::DestinationPort(first, last)),
-        );
+        matches.extend(entry.ports.map(|(first, last)| Match::DestinationPort(first, last)));
         let verdict = match entry.action {
             Action::Allow => Verdict::Return,
             Action::Deny => Verdict::Drop,
@@ -216,22 +191,15 @@ pub fn counts(nft: &mut Nft) -> Result<Vec<Count>> {
         let Some((word, interface)) = rule.chain.split_once('-') else {
             continue;
         };
-        let Some(way) = [Way::In, Way::Out]
-            .into_iter()
-            .find(|way| way.word() == word)
-        else {
+        let Some(way) = [Way::In, Way::Out].into_iter().find(|way| way.word() == word) else {
             continue;
         };
         let comment = rule.comment.unwrap_or_default();
         let (index, text) = match comment.split_once(": ") {
-            Some((number, text)) if number.parse::<usize>().is_ok() => {
-                (number.parse().ok(), text.to_owned())
-            }
+            Some((number, text)) if number.parse::<usize>().is_ok() => (number.parse().ok(), text.to_owned()),
             _ => (None, comment),
         };
-        let same = |count: &&mut Count| {
-            count.interface == interface && count.way == way && count.index == index
-        };
+        let same = |count: &&mut Count| count.interface == interface && count.way == way && count.index == index;
         if let Some(count) = counts.iter_mut().find(same) {
             count.packets += rule.packets;
             count.bytes += rule.bytes;

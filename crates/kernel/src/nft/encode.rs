@@ -117,10 +117,7 @@ pub(super) fn new_chain(batch: &mut Batch, table: &Table, chain: &Chain) {
         w.attr_be32(NFTA_HOOK_HOOKNUM, base.hook as u32);
         w.attr_be32(NFTA_HOOK_PRIORITY, base.priority as u32);
         w.end_nest(hook);
-        w.attr_be32(
-            NFTA_CHAIN_POLICY,
-            if base.drop { NF_DROP } else { NF_ACCEPT } as u32,
-        );
+        w.attr_be32(NFTA_CHAIN_POLICY, if base.drop { NF_DROP } else { NF_ACCEPT } as u32);
         let kind = match base.kind {
             ChainKind::Filter => "filter",
             ChainKind::Nat => "nat",
@@ -133,10 +130,7 @@ pub(super) fn new_chain(batch: &mut Batch, table: &Table, chain: &Chain) {
 pub(super) fn new_rule(batch: &mut Batch, table: &Table, chain: &Chain, rule: &Rule) -> Result<()> {
     let name = rule.comment.as_deref().unwrap_or("without a comment");
     let doing = format!("add nft rule `{name}` to chain {}", chain.name);
-    check_rule(rule).map_err(|reason| Error::Invalid {
-        doing: doing.clone(),
-        reason: reason.into(),
-    })?;
+    check_rule(rule).map_err(|reason| Error::Invalid { doing: doing.clone(), reason: reason.into() })?;
     let message = batch.begin(NEWRULE, NLM_F_CREATE | NLM_F_APPEND, doing);
     let w = &mut batch.writer;
     w.raw(&header(table.family as u8));
@@ -147,9 +141,7 @@ pub(super) fn new_rule(batch: &mut Batch, table: &Table, chain: &Chain, rule: &R
         write_match(w, condition);
     }
     if rule.counter {
-        expression(w, "counter", |w| {
-            NFTA_COUNTER.iter().for_each(|kind| w.attr_be64(*kind, 0))
-        });
+        expression(w, "counter", |w| NFTA_COUNTER.iter().for_each(|kind| w.attr_be64(*kind, 0)));
     }
     if let Some(verdict) = &rule.verdict {
         write_verdict(w, verdict);
@@ -167,9 +159,7 @@ fn check_rule(rule: &Rule) -> Result<(), &'static str> {
     for condition in &rule.matches {
         match condition {
             Match::Protocol(number) => protocol = Some(*number),
-            Match::SourcePort(..) | Match::DestinationPort(..) | Match::IcmpType(..)
-                if protocol.is_none() =>
-            {
+            Match::SourcePort(..) | Match::DestinationPort(..) | Match::IcmpType(..) if protocol.is_none() => {
                 return Err("ports and ICMP types need the protocol before them");
             }
             _ => {}
@@ -177,9 +167,7 @@ fn check_rule(rule: &Rule) -> Result<(), &'static str> {
     }
     match rule.verdict {
         Some(Verdict::TcpReset) if protocol != Some(6) => Err("only TCP can be reset"),
-        Some(Verdict::Dnat(_, Some(_))) if protocol.is_none() => {
-            Err("a port needs the protocol before it")
-        }
+        Some(Verdict::Dnat(_, Some(_))) if protocol.is_none() => Err("a port needs the protocol before it"),
         _ => Ok(()),
     }
 }
@@ -337,11 +325,7 @@ fn write_verdict(w: &mut Writer, verdict: &Verdict) {
             if let Some(port) = port {
                 immediate(w, 2, &port.to_be_bytes());
             }
-            let family = if address.is_ipv6() {
-                NFPROTO_IPV6
-            } else {
-                NFPROTO_IPV4
-            };
+            let family = if address.is_ipv6() { NFPROTO_IPV6 } else { NFPROTO_IPV4 };
             expression(w, "nat", |w| {
                 w.attr_be32(1, 1); // NFTA_NAT_TYPE: NFT_NAT_DNAT
                 w.attr_be32(2, family.into()); // NFTA_NAT_FAMILY
@@ -406,10 +390,7 @@ mod tests {
 
     #[test]
     fn comments_survive_and_are_cut_at_a_character() {
-        assert_eq!(
-            read_comment(&write_comment("deny any")).as_deref(),
-            Some("deny any")
-        );
+        assert_eq!(read_comment(&write_comment("deny any")).as_deref(), Some("deny any"));
         let long = "ä".repeat(100);
         let read = read_comment(&write_comment(&long)).unwrap();
         assert_eq!(read, "ä".repeat(63));

@@ -186,9 +186,7 @@ impl Nft {
     /// # Errors
     /// `EPROTONOSUPPORT` without nftables.
     pub fn open() -> Result<Nft> {
-        Ok(Nft {
-            socket: Socket::open(Family::Netfilter)?,
-        })
+        Ok(Nft { socket: Socket::open(Family::Netfilter)? })
     }
 
     /// Opens a socket inside `netns`.
@@ -268,13 +266,7 @@ fn read_rule(message: &Message<'_>) -> Option<RuleCounter> {
         }
     }
     let (packets, bytes) = counter?;
-    Some(RuleCounter {
-        chain,
-        handle,
-        comment,
-        packets,
-        bytes,
-    })
+    Some(RuleCounter { chain, handle, comment, packets, bytes })
 }
 
 fn read_counter(expression: &Attribute<'_>) -> Option<(u64, u64)> {
@@ -283,10 +275,6 @@ fn read_counter(expression: &Attribute<'_>) -> Option<(u64, u64)> {
         return None;
     }
     let data = find(NFTA_EXPR_DATA)?;
-    let number = |kind: u16| {
-        data.nested()
-            .find(|attribute| attribute.kind == kind)?
-            .be64()
-    };
+    let number = |kind: u16| data.nested().find(|attribute| attribute.kind == kind)?.be64();
     Some((number(NFTA_COUNTER_PACKETS)?, number(NFTA_COUNTER_BYTES)?))
 }

@@ -123,22 +123,12 @@ pub struct NextHop {
 impl NextHop {
     /// Through a gateway, interface chosen by the kernel.
     pub fn via(gateway: IpAddr) -> Self {
-        NextHop {
-            gateway: Some(gateway),
-            index: 0,
-            weight: 1,
-            flags: 0,
-        }
+        NextHop { gateway: Some(gateway), index: 0, weight: 1, flags: 0 }
     }
 
     /// Directly through an interface.
     pub fn dev(index: u32) -> Self {
-        NextHop {
-            gateway: None,
-            index,
-            weight: 1,
-            flags: 0,
-        }
+        NextHop { gateway: None, index, weight: 1, flags: 0 }
     }
 }
 
@@ -180,10 +170,7 @@ impl RouteSpec {
 
     /// A route of ours that drops.
     pub fn blackhole(destination: IpNet) -> Self {
-        RouteSpec {
-            kind: RouteKind::Blackhole,
-            ..RouteSpec::new(destination, Vec::new())
-        }
+        RouteSpec { kind: RouteKind::Blackhole, ..RouteSpec::new(destination, Vec::new()) }
     }
 }
 
@@ -237,10 +224,7 @@ impl Batch {
     }
 
     fn address(&mut self, kind: u16, flags: u16, spec: &AddressSpec, verb: &str) {
-        let doing = format!(
-            "{verb} address {} on interface {}",
-            spec.address, spec.index
-        );
+        let doing = format!("{verb} address {} on interface {}", spec.address, spec.index);
         let message = self.begin(kind, flags, doing);
         let w = &mut self.writer;
         let v6 = matches!(spec.address, IpNet::V6(_));
@@ -252,16 +236,7 @@ impl Batch {
             ifa_flags |= IFA_F_NOPREFIXROUTE;
         }
         // struct ifaddrmsg
-        let mut header = [
-            family(v6),
-            spec.address.prefix_len(),
-            ifa_flags as u8,
-            0,
-            0,
-            0,
-            0,
-            0,
-        ];
+        let mut header = [family(v6), spec.address.prefix_len(), ifa_flags as u8, 0, 0, 0, 0, 0];
         header[4..8].copy_from_slice(&spec.index.to_ne_bytes());
         w.raw(&header);
         ip_attr(w, IFA_LOCAL, spec.address.addr());
@@ -297,39 +272,17 @@ impl Batch {
         let message = self.begin(kind, flags, format!("{verb} route {}", spec.destination));
         let w = &mut self.writer;
         let v6 = matches!(spec.destination, IpNet::V6(_));
-        let direct =
-            !spec.next_hops.is_empty() && spec.next_hops.iter().all(|hop| hop.gateway.is_none());
+        let direct = !spec.next_hops.is_empty() && spec.next_hops.iter().all(|hop| hop.gateway.is_none());
         let scope = match spec.kind {
             RouteKind::Local => libc::RT_SCOPE_HOST,
             _ if direct && !v6 => libc::RT_SCOPE_LINK,
             _ => libc::RT_SCOPE_UNIVERSE,
         };
-        let table = if spec.table > 255 {
-            libc::RT_TABLE_UNSPEC
-        } else {
-            spec.table as u8
-        };
+        let table = if spec.table > 255 { libc::RT_TABLE_UNSPEC } else { spec.table as u8 };
         // struct rtmsg; an unspecified scope matches any on deletion.
-        let scope = if kind == RTM_DELROUTE {
-            libc::RT_SCOPE_NOWHERE
-        } else {
-            scope
-        };
+        let scope = if kind == RTM_DELROUTE { libc::RT_SCOPE_NOWHERE } else { scope };
         let len = spec.destination.prefix_len();
-        w.raw(&[
-            family(v6),
-            len,
-            0,
-            0,
-            table,
-            spec.protocol,
-            scope,
-            spec.kind.number(),
-            0,
-            0,
-            0,
-            0,
-        ]);
+        w.raw(&[family(v6), len, 0, 0, table, spec.protocol, scope, spec.kind.number(), 0, 0, 0, 0]);
         if len > 0 {
             ip_attr(w, RTA_DST, spec.destination.network());
         }
@@ -385,26 +338,9 @@ impl Batch {
         let message = self.begin(kind, flags, format!("{verb} rule for table {}", spec.table));
         let w = &mut self.writer;
         let len = |prefix: Option<IpNet>| prefix.map_or(0, |prefix| prefix.prefix_len());
-        let table = if spec.table > 255 {
-            0
-        } else {
-            spec.table as u8
-        };
+        let table = if spec.table > 255 { 0 } else { spec.table as u8 };
         // struct fib_rule_hdr
-        w.raw(&[
-            family(spec.v6),
-            len(spec.to),
-            len(spec.from),
-            0,
-            table,
-            0,
-            0,
-            FR_ACT_TO_TBL,
-            0,
-            0,
-            0,
-            0,
-        ]);
+        w.raw(&[family(spec.v6), len(spec.to), len(spec.from), 0, table, 0, 0, FR_ACT_TO_TBL, 0, 0, 0, 0]);
         w.attr_u32(FRA_TABLE, spec.table);
         w.attr_u8(FRA_PROTOCOL, PROTOCOL);
         for (kind, prefix) in [(FRA_SRC, spec.from), (FRA_DST, spec.to)] {
@@ -434,10 +370,7 @@ impl Batch {
 
     /// Removes a neighbour entry.
     pub fn delete_neighbour(&mut self, spec: &NeighbourSpec) {
-        let doing = format!(
-            "remove neighbour {} on interface {}",
-            spec.address, spec.index
-        );
+        let doing = format!("remove neighbour {} on interface {}", spec.address, spec.index);
         let message = self.begin(RTM_DELNEIGH, 0, doing);
         neighbour(&mut self.writer, spec);
         self.end(message);

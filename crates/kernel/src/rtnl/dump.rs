@@ -189,11 +189,7 @@ impl Route {
     pub fn to_spec(&self) -> RouteSpec {
         RouteSpec {
             destination: self.destination,
-            next_hops: self
-                .next_hops
-                .iter()
-                .map(|hop| NextHop { flags: 0, ..*hop })
-                .collect(),
+            next_hops: self.next_hops.iter().map(|hop| NextHop { flags: 0, ..*hop }).collect(),
             kind: self.kind,
             metric: Some(self.metric),
             protocol: self.protocol,
@@ -308,10 +304,8 @@ fn link_info(link: &mut Link, info: &Attribute<'_>) {
             IFLA_INFO_KIND => link.kind = Some(attribute.str()),
             IFLA_INFO_SLAVE_KIND => link.slave_kind = Some(attribute.str()),
             IFLA_INFO_SLAVE_DATA if link.slave_kind.as_deref() == Some("bridge") => {
-                link.group_fwd_mask = attribute
-                    .nested()
-                    .find(|a| a.kind == IFLA_BRPORT_GROUP_FWD_MASK)
-                    .and_then(|a| a.u16());
+                link.group_fwd_mask =
+                    attribute.nested().find(|a| a.kind == IFLA_BRPORT_GROUP_FWD_MASK).and_then(|a| a.u16());
             }
             _ => {}
         }
@@ -387,12 +381,7 @@ pub(super) fn route(message: &Message<'_>) -> Option<Route> {
         mtu: None,
         flags: u32_at(header, 8)?,
     };
-    let mut single = NextHop {
-        gateway: None,
-        index: 0,
-        weight: 1,
-        flags: route.flags as u8,
-    };
+    let mut single = NextHop { gateway: None, index: 0, weight: 1, flags: route.flags as u8 };
     for attribute in Attributes(message.payload.get(12..)?) {
         match attribute.kind {
             RTA_DST => route.destination = IpNet::new(ip(&attribute)?, header[1]).ok()?,
@@ -403,19 +392,14 @@ pub(super) fn route(message: &Message<'_>) -> Option<Route> {
             RTA_PREFSRC => route.source = ip(&attribute),
             RTA_TABLE => route.table = attribute.u32()?,
             RTA_METRICS => {
-                route.mtu = attribute
-                    .nested()
-                    .find(|a| a.kind == RTAX_MTU)
-                    .and_then(|a| a.u32());
+                route.mtu = attribute.nested().find(|a| a.kind == RTAX_MTU).and_then(|a| a.u32());
             }
             RTA_MULTIPATH => route.next_hops = multipath(attribute.payload),
             _ => {}
         }
     }
-    let drops = matches!(
-        route.kind,
-        RouteKind::Blackhole | RouteKind::Unreachable | RouteKind::Prohibit | RouteKind::Throw
-    );
+    let drops =
+        matches!(route.kind, RouteKind::Blackhole | RouteKind::Unreachable | RouteKind::Prohibit | RouteKind::Throw);
     if route.next_hops.is_empty() && !drops && (single.index != 0 || single.gateway.is_some()) {
         route.next_hops.push(single);
     }
@@ -472,11 +456,7 @@ pub(super) fn rule(message: &Message<'_>) -> Option<Rule> {
         return None;
     }
     let header = message.payload.get(..12)?;
-    let mut rule = Rule {
-        v6: i32::from(header[0]) == libc::AF_INET6,
-        table: u32::from(header[4]),
-        ..Rule::default()
-    };
+    let mut rule = Rule { v6: i32::from(header[0]) == libc::AF_INET6, table: u32::from(header[4]), ..Rule::default() };
     for attribute in Attributes(message.payload.get(12..)?) {
         match attribute.kind {
             FRA_SRC => rule.from = IpNet::new(ip(&attribute)?, header[2]).ok(),

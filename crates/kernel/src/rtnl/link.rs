@@ -28,14 +28,7 @@ pub struct VethEnd<'a> {
 impl<'a> VethEnd<'a> {
     /// An end of that name in the socket's namespace, the rest left to the kernel.
     pub fn new(name: &'a str) -> Self {
-        VethEnd {
-            netns: None,
-            name,
-            index: None,
-            mac: None,
-            mtu: None,
-            group: None,
-        }
+        VethEnd { netns: None, name, index: None, mac: None, mtu: None, group: None }
     }
 
     /// The same end in `netns`.
@@ -110,14 +103,9 @@ pub enum AddrGenMode {
 
 impl AddrGenMode {
     pub(super) fn from_u8(value: u8) -> Option<AddrGenMode> {
-        [
-            AddrGenMode::Eui64,
-            AddrGenMode::None,
-            AddrGenMode::StablePrivacy,
-            AddrGenMode::Random,
-        ]
-        .into_iter()
-        .find(|mode| *mode as u8 == value)
+        [AddrGenMode::Eui64, AddrGenMode::None, AddrGenMode::StablePrivacy, AddrGenMode::Random]
+            .into_iter()
+            .find(|mode| *mode as u8 == value)
     }
 }
 
@@ -172,15 +160,7 @@ pub struct Bridge<'a> {
 impl<'a> Bridge<'a> {
     /// A plain bridge.
     pub fn new(name: &'a str) -> Self {
-        Bridge {
-            name,
-            index: None,
-            mtu: None,
-            mac: None,
-            ageing: None,
-            stp: false,
-            multicast_snooping: false,
-        }
+        Bridge { name, index: None, mtu: None, mac: None, ageing: None, stp: false, multicast_snooping: false }
     }
 }
 
@@ -261,11 +241,7 @@ impl Batch {
 
     /// Creates a bridge in the socket's namespace, down.
     pub fn create_bridge(&mut self, bridge: &Bridge<'_>) {
-        let message = self.begin(
-            RTM_NEWLINK,
-            CREATE,
-            format!("create bridge {}", bridge.name),
-        );
+        let message = self.begin(RTM_NEWLINK, CREATE, format!("create bridge {}", bridge.name));
         let w = &mut self.writer;
         w.raw(&ifinfo(bridge.index.unwrap_or(0), 0, 0));
         w.attr_str(IFLA_IFNAME, bridge.name);
@@ -312,10 +288,7 @@ impl Batch {
 
     /// Creates a macvlan on a device of the socket's namespace, possibly born in another.
     pub fn create_macvlan(&mut self, macvlan: &Macvlan<'_>) {
-        let doing = format!(
-            "create macvlan {} on interface {}",
-            macvlan.name, macvlan.parent
-        );
+        let doing = format!("create macvlan {} on interface {}", macvlan.name, macvlan.parent);
         let message = self.begin(RTM_NEWLINK, CREATE, doing);
         let w = &mut self.writer;
         w.raw(&ifinfo(macvlan.index.unwrap_or(0), 0, 0));
@@ -363,11 +336,7 @@ impl Batch {
 
     /// Creates an 802.1Q sub-interface on `parent`.
     pub fn create_vlan(&mut self, name: &str, parent: u32, id: u16) {
-        let message = self.begin(
-            RTM_NEWLINK,
-            CREATE,
-            format!("create vlan {name} on interface {parent}"),
-        );
+        let message = self.begin(RTM_NEWLINK, CREATE, format!("create vlan {name} on interface {parent}"));
         let w = &mut self.writer;
         w.raw(&ifinfo(0, 0, 0));
         w.attr_str(IFLA_IFNAME, name);
@@ -427,25 +396,13 @@ impl Batch {
     /// Sets a link administratively up.
     pub fn link_up<'a>(&mut self, link: impl Into<LinkRef<'a>>) {
         let up = Some(true);
-        self.set_link(
-            link,
-            &LinkChange {
-                up,
-                ..LinkChange::default()
-            },
-        );
+        self.set_link(link, &LinkChange { up, ..LinkChange::default() });
     }
 
     /// Sets a link administratively down: the peer loses carrier, its addresses' routes go.
     pub fn link_down<'a>(&mut self, link: impl Into<LinkRef<'a>>) {
         let up = Some(false);
-        self.set_link(
-            link,
-            &LinkChange {
-                up,
-                ..LinkChange::default()
-            },
-        );
+        self.set_link(link, &LinkChange { up, ..LinkChange::default() });
     }
 
     /// Deletes one link (both ends of a veth). Each such request waits for an RCU grace period,

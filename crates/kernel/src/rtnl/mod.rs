@@ -40,14 +40,10 @@ use crate::netlink::{Attributes, Failure, Family, Socket};
 use crate::netns::{Netns, on_thread};
 
 pub use crate::netlink::Batch;
-pub use addr::{
-    AddressSpec, NeighbourSpec, NextHop, PROTOCOL, RouteKind, RouteSpec, RuleSpec, TABLE_MAIN,
-};
+pub use addr::{AddressSpec, NeighbourSpec, NextHop, PROTOCOL, RouteKind, RouteSpec, RuleSpec, TABLE_MAIN};
 pub(crate) use consts::*;
 pub use dump::{Address, Link, LinkStats, Neighbour, OperState, Route, Rule};
-pub use link::{
-    AddrGenMode, Bridge, BridgePort, LinkChange, LinkRef, Macvlan, MacvlanMode, VethEnd,
-};
+pub use link::{AddrGenMode, Bridge, BridgePort, LinkChange, LinkRef, Macvlan, MacvlanMode, VethEnd};
 pub use monitor::{Event, EventKind, Monitor, Topic};
 
 /// A route socket; it stays in the namespace it was opened in, whatever its thread does.
@@ -62,9 +58,7 @@ impl Rtnl {
     /// # Errors
     /// `EMFILE`.
     pub fn open() -> Result<Rtnl> {
-        Ok(Rtnl {
-            socket: Socket::open(Family::Route)?,
-        })
+        Ok(Rtnl { socket: Socket::open(Family::Route)? })
     }
 
     /// Opens a socket inside `netns`, from a short-lived thread.
@@ -79,9 +73,7 @@ impl Rtnl {
     ///
     /// # Errors
     /// When a namespace cannot be entered.
-    pub fn open_many<'a>(
-        namespaces: impl IntoIterator<Item = &'a Netns> + Send,
-    ) -> Result<Vec<Rtnl>> {
+    pub fn open_many<'a>(namespaces: impl IntoIterator<Item = &'a Netns> + Send) -> Result<Vec<Rtnl>> {
         on_thread(|| {
             namespaces
                 .into_iter()
@@ -132,8 +124,7 @@ impl Rtnl {
     /// # Errors
     /// As [`Rtnl::links`].
     pub fn links_without_stats(&mut self) -> Result<Vec<Link>> {
-        self.socket
-            .dump(|| get_links(RTEXT_FILTER_SKIP_STATS), dump::link)
+        self.socket.dump(|| get_links(RTEXT_FILTER_SKIP_STATS), dump::link)
     }
 
     /// One link.
@@ -210,9 +201,7 @@ impl Rtnl {
         let mut batch = Batch::new();
         let message = batch.begin(RTM_GETNSID, 0, "read a namespace id".into());
         batch.writer.raw(&[0; 4]);
-        batch
-            .writer
-            .attr_u32(NETNSA_FD, other.as_fd().as_raw_fd() as u32);
+        batch.writer.attr_u32(NETNSA_FD, other.as_fd().as_raw_fd() as u32);
         batch.end(message);
         let id = self.socket.get(batch, |message| {
             (message.kind == RTM_NEWNSID).then_some(())?;

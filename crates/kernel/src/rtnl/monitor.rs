@@ -101,17 +101,14 @@ impl Monitor {
                         _ => EventKind::Gone,
                     };
                     let event = match message.kind {
-                        RTM_NEWLINK | RTM_DELLINK => {
-                            dump::link(&message).map(|link| Event::Link(kind, Box::new(link)))
-                        }
+                        RTM_NEWLINK | RTM_DELLINK => dump::link(&message).map(|link| Event::Link(kind, Box::new(link))),
                         RTM_NEWADDR | RTM_DELADDR => {
                             dump::address(&message).map(|address| Event::Address(kind, address))
                         }
-                        RTM_NEWROUTE | RTM_DELROUTE => {
-                            dump::route(&message).map(|route| Event::Route(kind, route))
+                        RTM_NEWROUTE | RTM_DELROUTE => dump::route(&message).map(|route| Event::Route(kind, route)),
+                        RTM_NEWNEIGH | RTM_DELNEIGH => {
+                            dump::neighbour(&message).map(|neighbour| Event::Neighbour(kind, neighbour))
                         }
-                        RTM_NEWNEIGH | RTM_DELNEIGH => dump::neighbour(&message)
-                            .map(|neighbour| Event::Neighbour(kind, neighbour)),
                         _ => None,
                     };
                     events.extend(event);

@@ -215,11 +215,7 @@ impl Batch {
 
     fn qdisc(&mut self, flags: u16, index: u32, spec: &QdiscSpec, verb: &str) {
         let kind = spec.kind();
-        let message = self.begin(
-            RTM_NEWQDISC,
-            flags,
-            format!("{verb} {kind} on interface {index}"),
-        );
+        let message = self.begin(RTM_NEWQDISC, flags, format!("{verb} {kind} on interface {index}"));
         let w = &mut self.writer;
         let (handle, parent) = match spec {
             QdiscSpec::Clsact => (0xffff_0000, CLSACT),
@@ -238,22 +234,14 @@ impl Batch {
 
     /// Removes the root qdisc that carries our [`HANDLE`]; a stranger's stays.
     pub fn delete_qdisc(&mut self, index: u32) {
-        let message = self.begin(
-            RTM_DELQDISC,
-            0,
-            format!("remove our qdisc from interface {index}"),
-        );
+        let message = self.begin(RTM_DELQDISC, 0, format!("remove our qdisc from interface {index}"));
         self.writer.raw(&tcmsg(index, HANDLE, ROOT, 0));
         self.end(message);
     }
 
     /// Removes the clsact qdisc with all filters on it.
     pub fn delete_clsact(&mut self, index: u32) {
-        let message = self.begin(
-            RTM_DELQDISC,
-            0,
-            format!("remove clsact from interface {index}"),
-        );
+        let message = self.begin(RTM_DELQDISC, 0, format!("remove clsact from interface {index}"));
         self.writer.raw(&tcmsg(index, 0xffff_0000, CLSACT, 0));
         self.end(message);
     }
@@ -271,10 +259,7 @@ impl Batch {
             let options = w.nest_flagged(TCA_OPTIONS);
             w.attr_u16(TCA_BPF_OPS_LEN, 1);
             // struct sock_filter: BPF_RET | BPF_K, then the verdict TC_ACT_SHOT.
-            w.attr(
-                TCA_BPF_OPS,
-                &[&6_u16.to_ne_bytes()[..], &[0, 0], &2_u32.to_ne_bytes()].concat(),
-            );
+            w.attr(TCA_BPF_OPS, &[&6_u16.to_ne_bytes()[..], &[0, 0], &2_u32.to_ne_bytes()].concat());
             // TCA_BPF_FLAG_ACT_DIRECT: what the program returns is the verdict.
             w.attr_u32(TCA_BPF_FLAGS, 1);
             w.end_nest(options);
@@ -301,8 +286,7 @@ impl Batch {
     pub fn delete_filter(&mut self, index: u32, hook: Hook, priority: u16) {
         let doing = format!("remove filter from interface {index} ({hook:?})");
         let message = self.begin(RTM_DELTFILTER, 0, doing);
-        self.writer
-            .raw(&tcmsg(index, 0, hook as u32, info(priority)));
+        self.writer.raw(&tcmsg(index, 0, hook as u32, info(priority)));
         self.end(message);
     }
 }
@@ -326,9 +310,7 @@ impl Rtnl {
         let request = || super::get(RTM_GETTFILTER, &header, "read the filters");
         self.socket.dump(request, |message| {
             let header = message.payload.get(..20)?;
-            let kind = Attributes(message.payload.get(20..)?)
-                .find(|a| a.kind == TCA_KIND)?
-                .str();
+            let kind = Attributes(message.payload.get(20..)?).find(|a| a.kind == TCA_KIND)?.str();
             Some(Filter {
                 index: u32_at(header, 4)?,
                 kind,
@@ -354,10 +336,7 @@ fn info(priority: u16) -> u32 {
 }
 
 fn words(values: &[u32]) -> Vec<u8> {
-    values
-        .iter()
-        .flat_map(|value| value.to_ne_bytes())
-        .collect()
+    values.iter().flat_map(|value| value.to_ne_bytes()).collect()
 }
 
 /// A fraction as netem counts it: 0 to `u32::MAX`.
@@ -375,14 +354,7 @@ fn write_netem(w: &mut Writer, netem: &Netem) {
     let reorder = scaled(netem.reorder);
     // struct tc_netem_qopt: latency, limit, loss, gap, duplicate, jitter; the times follow in ns.
     let gap = u32::from(reorder > 0);
-    w.raw(&words(&[
-        0,
-        netem.limit,
-        scaled(netem.loss),
-        gap,
-        scaled(netem.duplicate),
-        0,
-    ]));
+    w.raw(&words(&[0, netem.limit, scaled(netem.loss), gap, scaled(netem.duplicate), 0]));
     // A change keeps what is not sent: send everything, zeroes too.
     w.attr(TCA_NETEM_CORR, &words(&[0, 0, 0]));
     w.attr(TCA_NETEM_REORDER, &words(&[reorder, 0]));
@@ -391,10 +363,7 @@ fn write_netem(w: &mut Writer, netem: &Netem) {
     if bytes > u64::from(u32::MAX) {
         w.attr_u64(TCA_NETEM_RATE64, bytes);
     }
-    w.attr(
-        TCA_NETEM_RATE,
-        &words(&[u32::try_from(bytes).unwrap_or(u32::MAX), 0, 0, 0]),
-    );
+    w.attr(TCA_NETEM_RATE, &words(&[u32::try_from(bytes).unwrap_or(u32::MAX), 0, 0, 0]));
     w.attr_u64(TCA_NETEM_LATENCY64, netem.delay.as_nanos() as u64);
     w.attr_u64(TCA_NETEM_JITTER64, netem.jitter.as_nanos() as u64);
     w.end_nest(options);
@@ -402,12 +371,8 @@ fn write_netem(w: &mut Writer, netem: &Netem) {
 
 fn read_netem(bytes: &[u8]) -> Option<Netem> {
     let word = |index: usize| u32_at(bytes, index * 4);
-    let mut netem = Netem {
-        limit: word(1)?,
-        loss: fraction(word(2)?),
-        duplicate: fraction(word(4)?),
-        ..Netem::default()
-    };
+    let mut netem =
+        Netem { limit: word(1)?, loss: fraction(word(2)?), duplicate: fraction(word(4)?), ..Netem::default() };
     for attribute in Attributes(bytes.get(NETEM_QOPT..)?) {
         match attribute.kind {
             TCA_NETEM_REORDER => netem.reorder = fraction(attribute.u32()?),
@@ -452,10 +417,7 @@ fn write_action(w: &mut Writer, action: Action) {
     w.attr_str(TCA_ACT_KIND, "mirred");
     let options = w.nest_flagged(TCA_ACT_OPTIONS);
     // struct tc_mirred: index, capab, action, refcnt, bindcnt, eaction, ifindex.
-    w.attr(
-        TCA_MIRRED_PARMS,
-        &words(&[0, 0, verdict, 0, 0, eaction, index]),
-    );
+    w.attr(TCA_MIRRED_PARMS, &words(&[0, 0, verdict, 0, 0, eaction, index]));
     w.end_nest(options);
 }
 

@@ -15,12 +15,7 @@ fn ip_can(arguments: &str) -> bool {
         // Something to stand on: a VLAN does not go on the loopback.
         let pair = ["link", "add", "p0", "type", "veth", "peer", "name", "p1"];
         std::process::Command::new("ip").args(pair).status().unwrap();
-        std::process::Command::new(program)
-            .args(arguments)
-            .output()
-            .unwrap()
-            .status
-            .success()
+        std::process::Command::new(program).args(arguments).output().unwrap().status.success()
     };
     netns.run(run).unwrap()
 }
@@ -29,33 +24,18 @@ fn ip_can(arguments: &str) -> bool {
 fn probes_agree_with_the_tools() {
     let found = features::probe_all();
     for feature in &found {
-        eprintln!(
-            "{:26} {:5} {} {}",
-            feature.name, feature.available, feature.reason, feature.remedy
-        );
+        eprintln!("{:26} {:5} {} {}", feature.name, feature.available, feature.reason, feature.remedy);
         assert_eq!(feature.available, feature.remedy.is_empty(), "{feature:?}");
-        assert!(
-            feature.available || !feature.reason.is_empty(),
-            "{feature:?}"
-        );
+        assert!(feature.available || !feature.reason.is_empty(), "{feature:?}");
     }
-    let has = |name: &str| {
-        found
-            .iter()
-            .find(|feature| feature.name == name)
-            .unwrap()
-            .available
-    };
+    let has = |name: &str| found.iter().find(|feature| feature.name == name).unwrap().available;
     for (name, command) in [
         ("dummy", "ip link add d0 type dummy"),
         ("vrf", "ip link add v0 type vrf table 10"),
         ("vlan", "ip link add link p0 name v0 type vlan id 7"),
         ("bridge", "ip link add b0 type bridge"),
         ("netem", "tc qdisc add dev lo root netem delay 1ms"),
-        (
-            "tbf",
-            "tc qdisc add dev lo root tbf rate 1mbit burst 10k limit 10k",
-        ),
+        ("tbf", "tc qdisc add dev lo root tbf rate 1mbit burst 10k limit 10k"),
         ("clsact", "tc qdisc add dev lo clsact"),
         ("tap", "ip tuntap add t0 mode tap"),
         ("nftables", "nft add table inet t"),
@@ -63,12 +43,7 @@ fn probes_agree_with_the_tools() {
     ] {
         assert_eq!(has(name), ip_can(command), "{name}: {command}");
     }
-    assert!(
-        found
-            .iter()
-            .filter(|feature| feature.required)
-            .all(|feature| feature.available)
-    );
+    assert!(found.iter().filter(|feature| feature.required).all(|feature| feature.available));
     assert!(features::probe("nonesuch").is_none());
     assert_eq!(features::names().count(), found.len());
 }
@@ -79,11 +54,7 @@ fn offloads_are_switched() {
     assert!(ethtool::get(&a, "eth1", Offload::TxChecksum).unwrap());
     ethtool::set(&a, "eth1", Offload::TxChecksum, false).unwrap();
     assert!(!ethtool::get(&a, "eth1", Offload::TxChecksum).unwrap());
-    assert!(
-        ethtool::set(&a, "nonesuch", Offload::TxChecksum, false)
-            .unwrap_err()
-            .is_not_found()
-    );
+    assert!(ethtool::set(&a, "nonesuch", Offload::TxChecksum, false).unwrap_err().is_not_found());
     if std::path::Path::new("/usr/sbin/ethtool").exists() {
         assert!(oracle(&a, "ethtool -k eth1").contains("tx-checksumming: off"));
     }

@@ -29,38 +29,21 @@ fn quiet_pair() -> (Netns, Netns) {
     // then every frame is lost. The operational state tells when.
     for (netns, index) in [(&a, 7), (&b, 8)] {
         let mut rtnl = Rtnl::open_in(netns).unwrap();
-        assert!(eventually(
-            || rtnl.link(index).unwrap().operstate == OperState::Up
-        ));
+        assert!(eventually(|| rtnl.link(index).unwrap().operstate == OperState::Up));
     }
     (a, b)
 }
 
 fn wait(fd: impl AsFd) {
-    let ready = poll(
-        &[(fd.as_fd(), Interest::READ)],
-        Some(Duration::from_secs(10)),
-    )
-    .unwrap();
+    let ready = poll(&[(fd.as_fd(), Interest::READ)], Some(Duration::from_secs(10))).unwrap();
     assert!(ready[0].readable(), "nothing arrived within ten seconds");
 }
 
 #[test]
 fn frames_go_through_in_order_with_times() {
     let (a, b) = quiet_pair();
-    let options = PacketOptions {
-        qdisc_bypass: true,
-        ..PacketOptions::default()
-    };
-    let sender = PacketSocket::open_in(
-        &a,
-        7,
-        &PacketOptions {
-            send_only: true,
-            ..options
-        },
-    )
-    .unwrap();
+    let options = PacketOptions { qdisc_bypass: true, ..PacketOptions::default() };
+    let sender = PacketSocket::open_in(&a, 7, &PacketOptions { send_only: true, ..options }).unwrap();
     let receiver = PacketSocket::open_in(
         &b,
         8,
@@ -85,10 +68,7 @@ fn frames_go_through_in_order_with_times() {
         wait(&receiver);
         receiver.receive(&mut buffer).unwrap();
         for frame in buffer.frames() {
-            assert_eq!(
-                (frame.direction, frame.len, frame.vlan),
-                (Direction::Host, 60, None)
-            );
+            assert_eq!((frame.direction, frame.len, frame.vlan), (Direction::Host, 60, None));
             assert!(frame.timestamp.unwrap() > Duration::from_secs(1_600_000_000));
             seen.push(frame.bytes.to_vec());
         }
@@ -101,11 +81,7 @@ fn frames_go_through_in_order_with_times() {
 fn a_vlan_tag_is_told() {
     let (a, b) = quiet_pair();
     let sender = PacketSocket::open_in(&a, 7, &PacketOptions::default()).unwrap();
-    let options = PacketOptions {
-        auxdata: true,
-        timestamps: true,
-        ..PacketOptions::default()
-    };
+    let options = PacketOptions { auxdata: true, timestamps: true, ..PacketOptions::default() };
     let receiver = PacketSocket::open_in(&b, 8, &options).unwrap();
     let mut tagged = frame(9);
     tagged.splice(12..12, [0x81, 0x00, 0x20, 0x07]);
@@ -115,11 +91,7 @@ fn a_vlan_tag_is_told() {
     assert_eq!(receiver.receive(&mut buffer).unwrap(), 1);
     let received = buffer.frames().next().unwrap();
     // The tag either stands in the bytes or beside them, never nowhere.
-    let beside = received.vlan
-        == Some(VlanTag {
-            tci: 0x2007,
-            tpid: 0x8100,
-        });
+    let beside = received.vlan == Some(VlanTag { tci: 0x2007, tpid: 0x8100 });
     assert!(beside != (received.bytes == tagged), "{received:?}");
 }
 
@@ -127,20 +99,10 @@ fn a_vlan_tag_is_told() {
 fn a_filter_chooses() {
     let (a, b) = quiet_pair();
     let sender = PacketSocket::open_in(&a, 7, &PacketOptions::default()).unwrap();
-    let options = PacketOptions {
-        nonblocking: true,
-        ..PacketOptions::default()
-    };
+    let options = PacketOptions { nonblocking: true, ..PacketOptions::default() };
     let receiver = PacketSocket::open_in(&b, 8, &options).unwrap();
     // ldb [20]; jeq #5: accept, else drop.
-    receiver
-        .attach_filter(&[
-            (0x30, 0, 0, 20),
-            (0x15, 0, 1, 5),
-            (0x06, 0, 0, 0xffff),
-            (0x06, 0, 0, 0),
-        ])
-        .unwrap();
+    receiver.attach_filter(&[(0x30, 0, 0, 20), (0x15, 0, 1, 5), (0x06, 0, 0, 0xffff), (0x06, 0, 0, 0)]).unwrap();
     assert!(receiver.attach_filter(&[(0xffff, 0, 0, 0)]).is_err());
     for number in [4, 5, 6] {
         sender.send(&frame(number)).unwrap();
@@ -154,49 +116,22 @@ fn a_filter_chooses() {
 #[test]
 fn a_hidden_tap_takes_what_the_interface_sends() {
     let (a, b) = quiet_pair();
-    let options = TapOptions {
-        vnet_header: true,
-        nonblocking: true,
-        index: Some(0x4e4c),
-        hidden: true,
-    };
+    let options = TapOptions { vnet_header: true, nonblocking: true, index: Some(0x4e4c), hidden: true };
     let tap = Tap::create_in(&a, "nlrelay", &options).unwrap();
     assert_eq!(tap.index(), 0x4e4c);
     let shown = &oracle_json(&a, "ip -j addr show dev nlrelay")[0];
     assert_eq!(shown["addr_info"].as_array().unwrap().len(), 0);
-    assert!(
-        shown["flags"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .any(|flag| flag == "NOARP")
-    );
+    assert!(shown["flags"].as_array().unwrap().iter().any(|flag| flag == "NOARP"));
     let mut rtnl = Rtnl::open_in(&a).unwrap();
     rtnl.change(|batch| {
         batch.add_clsact(7);
         batch.add_filter(7, Hook::Egress, PRIORITY, Action::Redirect(tap.index()));
     })
     .unwrap();
-    let host = PacketSocket::open_in(
-        &a,
-        7,
-        &PacketOptions {
-            send_only: true,
-            ..PacketOptions::default()
-        },
-    )
-    .unwrap();
-    let wire = PacketOptions {
-        send_only: true,
-        vnet_header: true,
-        qdisc_bypass: true,
-        ..PacketOptions::default()
-    };
+    let host = PacketSocket::open_in(&a, 7, &PacketOptions { send_only: true, ..PacketOptions::default() }).unwrap();
+    let wire = PacketOptions { send_only: true, vnet_header: true, qdisc_bypass: true, ..PacketOptions::default() };
     let wire = PacketSocket::open_in(&a, 7, &wire).unwrap();
-    let far = PacketOptions {
-        nonblocking: true,
-        ..PacketOptions::default()
-    };
+    let far = PacketOptions { nonblocking: true, ..PacketOptions::default() };
     let far = PacketSocket::open_in(&b, 8, &far).unwrap();
     host.send(&frame(42)).unwrap();
     wait(&tap);
@@ -217,24 +152,12 @@ fn a_hidden_tap_takes_what_the_interface_sends() {
 #[test]
 fn settings_of_a_namespace_are_its_own() {
     let (a, b) = (Netns::create().unwrap(), Netns::create().unwrap());
-    sysctl::write(
-        &a,
-        [
-            ("net.ipv4.ip_forward", "1"),
-            ("net/ipv6/conf/all/forwarding", "1"),
-        ],
-    )
-    .unwrap();
+    sysctl::write(&a, [("net.ipv4.ip_forward", "1"), ("net/ipv6/conf/all/forwarding", "1")]).unwrap();
     assert_eq!(sysctl::read(&a, "net.ipv4.ip_forward").unwrap(), "1");
     assert_eq!(oracle(&a, "sysctl -n net.ipv6.conf.all.forwarding"), "1\n");
     assert_eq!(sysctl::read(&b, "net.ipv4.ip_forward").unwrap(), "0");
     let error = sysctl::write(&a, [("net.ipv4.nonesuch", "1")]).unwrap_err();
-    assert!(
-        error
-            .to_string()
-            .starts_with("set net.ipv4.nonesuch to 1: No such file"),
-        "{error}"
-    );
+    assert!(error.to_string().starts_with("set net.ipv4.nonesuch to 1: No such file"), "{error}");
 }
 
 #[test]
@@ -242,14 +165,7 @@ fn a_drop_at_the_hook_loses_packets_without_losing_carrier() {
     let (a, b) = quiet_pair();
     let sender = PacketSocket::open_in(&a, 7, &PacketOptions::default()).unwrap();
     // Packet sockets see what arrives before the ingress hook: count at the sender's egress instead.
-    let receiver = PacketSocket::open_in(
-        &b,
-        8,
-        &PacketOptions {
-            nonblocking: true,
-            ..PacketOptions::default()
-        },
-    );
+    let receiver = PacketSocket::open_in(&b, 8, &PacketOptions { nonblocking: true, ..PacketOptions::default() });
     let receiver = receiver.unwrap();
     let mut rtnl = Rtnl::open_in(&a).unwrap();
     rtnl.change(|batch| {
@@ -258,8 +174,7 @@ fn a_drop_at_the_hook_loses_packets_without_losing_carrier() {
     })
     .unwrap();
     let _ = sender.send(&frame(1));
-    rtnl.change(|batch| batch.delete_filter(7, Hook::Egress, PRIORITY))
-        .unwrap();
+    rtnl.change(|batch| batch.delete_filter(7, Hook::Egress, PRIORITY)).unwrap();
     sender.send(&frame(2)).unwrap();
     wait(&receiver);
     let mut buffer = FrameBuffer::new(4, 2048);

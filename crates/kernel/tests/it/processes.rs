@@ -45,16 +45,8 @@ fn a_cloned_child_is_process_one_of_its_own_world() {
                 process::set_name_here("netloom-test");
                 let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
                 let comm = std::fs::read_to_string("/proc/1/comm").unwrap();
-                let links = std::fs::read_to_string("/proc/net/dev")
-                    .unwrap()
-                    .lines()
-                    .count();
-                Ok(format!(
-                    "{} {} {} {links}",
-                    std::process::id(),
-                    name.trim(),
-                    comm.trim()
-                ))
+                let links = std::fs::read_to_string("/proc/net/dev").unwrap().lines().count();
+                Ok(format!("{} {} {} {links}", std::process::id(), name.trim(), comm.trim()))
             };
             let text = work().unwrap_or_else(|error| error.to_string());
             writer.write_all(text.as_bytes()).unwrap();
@@ -64,10 +56,7 @@ fn a_cloned_child_is_process_one_of_its_own_world() {
         let mut text = String::new();
         reader.read_to_string(&mut text).unwrap();
         assert!(child.pidfd.wait_ended(Some(Duration::from_secs(10)))?);
-        Ok(format!(
-            "{text}; {:?}",
-            process::wait_child(child.pid, true)?
-        ))
+        Ok(format!("{text}; {:?}", process::wait_child(child.pid, true)?))
     });
     assert_eq!(text, "1 leaf1 netloom-test 3; Some(Code(7))");
 }
@@ -98,12 +87,7 @@ fn the_child_dies_with_its_parent() {
 
 #[test]
 fn exec_finds_programs_and_says_when_not() {
-    let strings = |texts: &[&str]| {
-        texts
-            .iter()
-            .map(|text| CString::new(*text).unwrap())
-            .collect::<Vec<_>>()
-    };
+    let strings = |texts: &[&str]| texts.iter().map(|text| CString::new(*text).unwrap()).collect::<Vec<_>>();
     let (mut reader, writer) = std::io::pipe().unwrap();
     let pid = process::fork_among_threads(|| {
         process::default_signals_here();
@@ -111,11 +95,7 @@ fn exec_finds_programs_and_says_when_not() {
         process::close_from_here(3, &[]).unwrap();
         let program = Program {
             file: OsStr::new("sh"),
-            arguments: &strings(&[
-                "sh",
-                "-c",
-                "echo $GREETING $PWD; ls /proc/self/fd | wc -l; kill -TERM $$",
-            ]),
+            arguments: &strings(&["sh", "-c", "echo $GREETING $PWD; ls /proc/self/fd | wc -l; kill -TERM $$"]),
             environment: &strings(&["GREETING=hello", "PATH=/nonesuch:/usr/bin:/bin"]),
             directory: Some(Path::new("/tmp")),
         };
@@ -127,10 +107,7 @@ fn exec_finds_programs_and_says_when_not() {
     reader.read_to_string(&mut text).unwrap();
     // ls itself opens the directory: 0, 1, 2 and that.
     assert_eq!(text, "hello /tmp\n4\n");
-    assert_eq!(
-        process::wait_child(pid, true).unwrap(),
-        Some(Exit::Signal(15))
-    );
+    assert_eq!(process::wait_child(pid, true).unwrap(), Some(Exit::Signal(15)));
     let text = in_child(|| {
         let program = Program {
             file: OsStr::new("no-such-program"),
@@ -140,10 +117,7 @@ fn exec_finds_programs_and_says_when_not() {
         };
         process::exec_here(&program).map(|_| String::new())
     });
-    assert!(
-        text.starts_with("error: run no-such-program: No such file"),
-        "{text}"
-    );
+    assert!(text.starts_with("error: run no-such-program: No such file"), "{text}");
 }
 
 #[test]
@@ -157,13 +131,8 @@ fn kept_descriptors_survive_the_closing() {
         let keep = [files[1].as_raw_fd(), files[4].as_raw_fd()];
         // The result pipe lives below the files.
         process::close_from_here(files[0].as_raw_fd(), &keep)?;
-        let open = |file: &std::fs::File| {
-            std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd())).is_ok()
-        };
-        let text = files
-            .iter()
-            .map(|file| if open(file) { '1' } else { '0' })
-            .collect();
+        let open = |file: &std::fs::File| std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd())).is_ok();
+        let text = files.iter().map(|file| if open(file) { '1' } else { '0' }).collect();
         std::mem::forget(files);
         Ok(text)
     });
@@ -186,10 +155,7 @@ fn signals_arrive_at_the_descriptor() {
         assert!(process::reap()?.is_none());
         Ok(format!("{signal:?} {exit}"))
     });
-    assert_eq!(
-        text,
-        format!("Some({}) exit status 3", signal::number::CHLD)
-    );
+    assert_eq!(text, format!("Some({}) exit status 3", signal::number::CHLD));
 }
 
 #[test]
@@ -200,10 +166,7 @@ fn descriptors_travel_over_a_socket() {
     a.send(b"here", &fds).unwrap();
     a.send(b"more", &[]).unwrap();
     let first = b.receive(100).unwrap();
-    assert_eq!(
-        (first.bytes.as_slice(), first.fds.len()),
-        (&b"here"[..], unix::MAX_FDS)
-    );
+    assert_eq!((first.bytes.as_slice(), first.fds.len()), (&b"here"[..], unix::MAX_FDS));
     assert_eq!(b.receive(100).unwrap().bytes, b"more");
     assert!(a.send(b"x", &vec![file.as_fd(); 254]).is_err());
     a.send(b"too long", &[]).unwrap();
@@ -237,12 +200,7 @@ fn mounts_stack_and_stay_private() {
         }
         std::fs::write(base.join("low:er/a"), "below").unwrap();
         let lower = base.join("low:er");
-        mount::overlay(
-            &[&lower, Path::new("/etc")],
-            &base.join("upper"),
-            &base.join("work"),
-            &base.join("all"),
-        )?;
+        mount::overlay(&[&lower, Path::new("/etc")], &base.join("upper"), &base.join("work"), &base.join("all"))?;
         std::fs::write(base.join("all/b"), "above").unwrap();
         mount::bind(&base.join("upper"), &base.join("bound"), false)?;
         mount::make_read_only(&base.join("bound"))?;
@@ -250,9 +208,7 @@ fn mounts_stack_and_stay_private() {
         let seen = format!("{} {}", read("all/a"), read("bound/b"));
         assert!(std::fs::write(base.join("bound/c"), "").is_err());
         assert!(base.join("all/passwd").exists());
-        let count = || {
-            mount::table().map(|table| table.iter().filter(|m| m.target.starts_with(&base)).count())
-        };
+        let count = || mount::table().map(|table| table.iter().filter(|m| m.target.starts_with(&base)).count());
         let before = count()?;
         mount::detach(&base)?;
         Ok(format!("{seen} {before} {} {}", count()?, read("all/a")))

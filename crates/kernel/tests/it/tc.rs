@@ -10,29 +10,16 @@ use super::oracle;
 fn tbf_is_set_changed_and_removed_without_touching_strangers() {
     let (a, _b) = pair();
     let mut rtnl = Rtnl::open_in(&a).unwrap();
-    let mut tbf = Tbf {
-        rate: 20_000_000,
-        burst: 20_000,
-        limit: 100_000,
-    };
-    rtnl.change(|batch| batch.add_qdisc(7, &QdiscSpec::Tbf(tbf)))
-        .unwrap();
+    let mut tbf = Tbf { rate: 20_000_000, burst: 20_000, limit: 100_000 };
+    rtnl.change(|batch| batch.add_qdisc(7, &QdiscSpec::Tbf(tbf))).unwrap();
     let shown = oracle(&a, "tc qdisc show dev eth1");
     assert!(shown.contains("qdisc tbf 4e4c: root"), "{shown}");
-    assert!(
-        shown.contains("rate 20Mbit") && shown.contains("burst 20000b"),
-        "{shown}"
-    );
+    assert!(shown.contains("rate 20Mbit") && shown.contains("burst 20000b"), "{shown}");
     tbf.rate = 40_000_000;
-    rtnl.change(|batch| batch.replace_qdisc(7, &QdiscSpec::Tbf(tbf)))
-        .unwrap();
+    rtnl.change(|batch| batch.replace_qdisc(7, &QdiscSpec::Tbf(tbf))).unwrap();
     assert!(oracle(&a, "tc qdisc show dev eth1").contains("rate 40Mbit"));
     let qdiscs = rtnl.qdiscs().unwrap();
-    assert!(
-        qdiscs
-            .iter()
-            .any(|qdisc| qdisc.index == 7 && qdisc.kind == "tbf" && qdisc.handle == HANDLE)
-    );
+    assert!(qdiscs.iter().any(|qdisc| qdisc.index == 7 && qdisc.kind == "tbf" && qdisc.handle == HANDLE));
     rtnl.change(|batch| batch.delete_qdisc(7)).unwrap();
     oracle(&a, "tc qdisc add dev eth1 root handle 77: pfifo limit 5");
     assert!(rtnl.change(|batch| batch.delete_qdisc(7)).is_err());
@@ -57,25 +44,11 @@ fn netem_agrees_with_tc_or_the_kernel_says_it_has_none() {
         return;
     }
     let shown = oracle(&a, "tc qdisc show dev eth1");
-    assert!(
-        shown.contains("delay 20ms  1ms loss 1% rate 50Mbit"),
-        "{shown}"
-    );
-    let ours = rtnl
-        .qdiscs()
-        .unwrap()
-        .into_iter()
-        .find(|qdisc| qdisc.handle == HANDLE)
-        .unwrap();
+    assert!(shown.contains("delay 20ms  1ms loss 1% rate 50Mbit"), "{shown}");
+    let ours = rtnl.qdiscs().unwrap().into_iter().find(|qdisc| qdisc.handle == HANDLE).unwrap();
     assert_eq!(ours.netem, Some(netem));
-    rtnl.change(|batch| batch.replace_qdisc(7, &QdiscSpec::Netem(Netem::default())))
-        .unwrap();
-    let ours = rtnl
-        .qdiscs()
-        .unwrap()
-        .into_iter()
-        .find(|qdisc| qdisc.handle == HANDLE)
-        .unwrap();
+    rtnl.change(|batch| batch.replace_qdisc(7, &QdiscSpec::Netem(Netem::default()))).unwrap();
+    let ours = rtnl.qdiscs().unwrap().into_iter().find(|qdisc| qdisc.handle == HANDLE).unwrap();
     assert_eq!(ours.netem, Some(Netem::default()));
 }
 
@@ -90,27 +63,13 @@ fn filters_match_everything_and_go_by_priority() {
     })
     .unwrap();
     let shown = oracle(&a, "tc filter show dev eth1 egress");
-    assert!(
-        shown.contains("u32") && shown.contains("match 00000000/00000000 at 0"),
-        "{shown}"
-    );
-    assert!(
-        shown.contains("mirred (Egress Redirect to device lo) stolen"),
-        "{shown}"
-    );
+    assert!(shown.contains("u32") && shown.contains("match 00000000/00000000 at 0"), "{shown}");
+    assert!(shown.contains("mirred (Egress Redirect to device lo) stolen"), "{shown}");
     let shown = oracle(&a, "tc filter show dev eth1 ingress");
-    assert!(
-        shown.contains("bpf") && shown.contains("direct-action"),
-        "{shown}"
-    );
+    assert!(shown.contains("bpf") && shown.contains("direct-action"), "{shown}");
     let filters = rtnl.filters(7, Hook::Egress).unwrap();
-    assert!(
-        filters
-            .iter()
-            .any(|filter| filter.priority == PRIORITY && filter.kind == "u32")
-    );
-    rtnl.change(|batch| batch.delete_filter(7, Hook::Egress, PRIORITY))
-        .unwrap();
+    assert!(filters.iter().any(|filter| filter.priority == PRIORITY && filter.kind == "u32"));
+    rtnl.change(|batch| batch.delete_filter(7, Hook::Egress, PRIORITY)).unwrap();
     assert!(rtnl.filters(7, Hook::Egress).unwrap().is_empty());
     assert_eq!(oracle(&a, "tc filter show dev eth1 egress"), "");
     rtnl.change(|batch| batch.delete_clsact(7)).unwrap();
