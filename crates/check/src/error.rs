@@ -39,25 +39,16 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// Wraps a socket's error.
     pub(crate) fn socket(doing: impl Into<String>, source: std::io::Error) -> Error {
-        Error::Socket {
-            doing: doing.into(),
-            source,
-        }
+        Error::Socket { doing: doing.into(), source }
     }
 
     /// What it means for a verdict: always an error, never a failure.
     pub fn cause(&self) -> Cause {
         match self {
             Error::Nothing { what, .. } => Cause::MatchedNothing { what: what.clone() },
-            Error::Engine(netloom_engine::Error::Unsupported { .. }) => Cause::Unsupported {
-                detail: self.to_string(),
-            },
-            Error::Kernel(e) if e.is_unsupported() => Cause::Unsupported {
-                detail: self.to_string(),
-            },
-            _ => Cause::Internal {
-                detail: self.to_string(),
-            },
+            Error::Engine(netloom_engine::Error::Unsupported { .. }) => Cause::Unsupported { detail: self.to_string() },
+            Error::Kernel(e) if e.is_unsupported() => Cause::Unsupported { detail: self.to_string() },
+            _ => Cause::Internal { detail: self.to_string() },
         }
     }
 }

@@ -46,12 +46,8 @@ pub fn protocol_name(protocol: u8) -> String {
 
 /// One route in a line.
 pub fn route_text(r: &Route, links: &[Link]) -> String {
-    let name = |index: u32| {
-        links
-            .iter()
-            .find(|l| l.index == index)
-            .map_or_else(|| format!("if{index}"), |l| l.name.clone())
-    };
+    let name =
+        |index: u32| links.iter().find(|l| l.index == index).map_or_else(|| format!("if{index}"), |l| l.name.clone());
     let hops: Vec<String> = r
         .next_hops
         .iter()
@@ -64,17 +60,8 @@ pub fn route_text(r: &Route, links: &[Link]) -> String {
         RouteKind::Unicast => String::new(),
         other => format!("{other:?} ").to_lowercase(),
     };
-    let metric = if r.metric == 0 {
-        String::new()
-    } else {
-        format!(" metric {}", r.metric)
-    };
-    format!(
-        "{kind}{} {} proto {}{metric}",
-        r.destination,
-        hops.join(" "),
-        protocol_name(r.protocol)
-    )
+    let metric = if r.metric == 0 { String::new() } else { format!(" metric {}", r.metric) };
+    format!("{kind}{} {} proto {}{metric}", r.destination, hops.join(" "), protocol_name(r.protocol))
 }
 
 /// Routes of the main table, in lines.
@@ -105,11 +92,8 @@ pub fn links_text(world: &dyn World, node: &NodeName) -> Result<String> {
     let mut r = rtnl(world, node)?;
     let addresses = r.addresses()?;
     let line = |l: &Link| {
-        let mine: Vec<String> = addresses
-            .iter()
-            .filter(|a| a.index == l.index)
-            .map(|a| a.address.to_string())
-            .collect();
+        let mine: Vec<String> =
+            addresses.iter().filter(|a| a.index == l.index).map(|a| a.address.to_string()).collect();
         format!(
             "{} {} {} mtu {} {} rx {} packets {} errors {} dropped, tx {} packets {} errors {} dropped, carrier changes {}",
             l.name,
@@ -137,26 +121,12 @@ pub fn neighbours_text(world: &dyn World, node: &NodeName) -> Result<String> {
     let mut r = rtnl(world, node)?;
     let links = r.links_without_stats()?;
     let line = |n: &Neighbour| {
-        let name = links
-            .iter()
-            .find(|l| l.index == n.index)
-            .map_or("?", |l| &l.name);
-        let mac = n
-            .mac
-            .map_or_else(|| "unresolved".to_string(), |m| m.to_string());
-        format!(
-            "{} dev {name} {mac} {}",
-            n.address,
-            neighbour_state(n.state)
-        )
+        let name = links.iter().find(|l| l.index == n.index).map_or("?", |l| &l.name);
+        let mac = n.mac.map_or_else(|| "unresolved".to_string(), |m| m.to_string());
+        format!("{} dev {name} {mac} {}", n.address, neighbour_state(n.state))
     };
     // NUD_NOARP: multicast and the like, no news.
-    Ok(r.neighbours()?
-        .iter()
-        .filter(|n| n.state != 64)
-        .map(line)
-        .collect::<Vec<_>>()
-        .join("\n"))
+    Ok(r.neighbours()?.iter().filter(|n| n.state != 64).map(line).collect::<Vec<_>>().join("\n"))
 }
 
 fn neighbour_state(state: u16) -> String {
@@ -177,7 +147,6 @@ fn neighbour_state(state: u16) -> String {
 /// # Errors
 /// When the interface is missing, or those of the kernel.
 pub fn packets(world: &dyn World, end: &EndRef) -> Result<(u64, u64)> {
-    let link = link(world, end)?
-        .ok_or_else(|| Error::Invalid(format!("{end} does not exist in the running lab")))?;
+    let link = link(world, end)?.ok_or_else(|| Error::Invalid(format!("{end} does not exist in the running lab")))?;
     Ok((link.stats.tx_packets, link.stats.rx_packets))
 }

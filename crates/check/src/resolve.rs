@@ -23,10 +23,7 @@ pub fn nodes<'p>(plan: &'p Plan, selector: &Selector) -> Result<Vec<&'p NodeName
         .map(|(n, _)| n)
         .collect();
     if found.is_empty() {
-        return Err(Error::Nothing {
-            what: format!("the selector {:?}", selector.to_string()),
-            known: known(plan),
-        });
+        return Err(Error::Nothing { what: format!("the selector {:?}", selector.to_string()), known: known(plan) });
     }
     Ok(found)
 }
@@ -39,10 +36,7 @@ pub fn node<'p>(plan: &'p Plan, name: &NodeName) -> Result<&'p NodeName> {
     plan.nodes
         .get_key_value(name)
         .map(|(n, _)| n)
-        .ok_or_else(|| Error::Nothing {
-            what: format!("the node {:?}", name.as_str()),
-            known: known(plan),
-        })
+        .ok_or_else(|| Error::Nothing { what: format!("the node {:?}", name.as_str()), known: known(plan) })
 }
 
 fn known(plan: &Plan) -> String {
@@ -58,17 +52,8 @@ fn known(plan: &Plan) -> String {
 /// out, they reach only one link.
 pub fn addresses(plan: &Plan, node: &NodeName) -> Vec<IpAddr> {
     let loopback = plan.nodes.get(node).into_iter().flat_map(|n| &n.loopback);
-    let ends = plan
-        .links
-        .iter()
-        .flat_map(|l| &l.ends)
-        .filter(|e| e.node == *node)
-        .flat_map(|e| &e.addresses);
-    loopback
-        .chain(ends)
-        .map(|net| net.addr())
-        .filter(|a| !is_link_local(*a))
-        .collect()
+    let ends = plan.links.iter().flat_map(|l| &l.ends).filter(|e| e.node == *node).flat_map(|e| &e.addresses);
+    loopback.chain(ends).map(|net| net.addr()).filter(|a| !is_link_local(*a)).collect()
 }
 
 fn is_link_local(a: IpAddr) -> bool {
@@ -80,18 +65,14 @@ fn is_link_local(a: IpAddr) -> bool {
 
 /// The address by which others know a node: its first loopback of the family, else the first of its links.
 pub fn primary(plan: &Plan, node: &NodeName, v6: bool) -> Option<IpAddr> {
-    addresses(plan, node)
-        .into_iter()
-        .find(|a| a.is_ipv6() == v6)
+    addresses(plan, node).into_iter().find(|a| a.is_ipv6() == v6)
 }
 
 /// What a node says it is when it speaks to another node: its loopback, if it has one of the family (the subnets of links between routers
 /// need not be known everywhere); else the kernel chooses.
 pub fn source(plan: &Plan, node: &NodeName, v6: bool) -> Option<IpAddr> {
     let loopback = plan.nodes.get(node).into_iter().flat_map(|n| &n.loopback);
-    loopback
-        .map(|net| net.addr())
-        .find(|a| a.is_ipv6() == v6 && !is_link_local(*a))
+    loopback.map(|net| net.addr()).find(|a| a.is_ipv6() == v6 && !is_link_local(*a))
 }
 
 /// Which node has an address.
@@ -117,8 +98,7 @@ impl Owners {
 
     /// `leaf1 (10.0.0.1)`, or the address alone.
     pub fn describe(&self, address: IpAddr) -> String {
-        self.get(address)
-            .map_or_else(|| address.to_string(), |n| format!("{n} ({address})"))
+        self.get(address).map_or_else(|| address.to_string(), |n| format!("{n} ({address})"))
     }
 }
 
@@ -137,16 +117,10 @@ pub struct Destination {
 /// [`Error::Nothing`].
 pub fn destinations(plan: &Plan, target: &Target, v6: bool) -> Result<Vec<Destination>> {
     Ok(match target {
-        Target::Address(a) => vec![Destination {
-            node: None,
-            address: (a.is_ipv6() == v6).then_some(*a),
-        }],
+        Target::Address(a) => vec![Destination { node: None, address: (a.is_ipv6() == v6).then_some(*a) }],
         Target::Nodes(s) => nodes(plan, s)?
             .into_iter()
-            .map(|n| Destination {
-                node: Some(n.clone()),
-                address: primary(plan, n, v6),
-            })
+            .map(|n| Destination { node: Some(n.clone()), address: primary(plan, n, v6) })
             .collect(),
     })
 }
@@ -156,12 +130,7 @@ pub fn destinations(plan: &Plan, target: &Target, v6: bool) -> Result<Vec<Destin
 ///
 /// # Errors
 /// [`Error::Nothing`], or [`Error::Invalid`] when the target is several nodes or there is no common family.
-pub fn single(
-    plan: &Plan,
-    from: &NodeName,
-    target: &Target,
-    af: Option<u8>,
-) -> Result<(IpAddr, Option<NodeName>)> {
+pub fn single(plan: &Plan, from: &NodeName, target: &Target, af: Option<u8>) -> Result<(IpAddr, Option<NodeName>)> {
     let families: &[bool] = match af {
         Some(6) => &[true],
         Some(_) => &[false],
@@ -170,10 +139,7 @@ pub fn single(
     for v6 in families {
         let mut all = destinations(plan, target, *v6)?;
         if all.len() > 1 {
-            return Err(Error::Invalid(format!(
-                "{target} names {} nodes; this needs exactly one",
-                all.len()
-            )));
+            return Err(Error::Invalid(format!("{target} names {} nodes; this needs exactly one", all.len())));
         }
         let Some(one) = all.pop() else { continue };
         let Some(address) = one.address else { continue };
@@ -181,10 +147,6 @@ pub fn single(
             return Ok((address, one.node));
         }
     }
-    let family = af.map_or("address family in common".to_string(), |af| {
-        format!("IPv{af} addresses both")
-    });
-    Err(Error::Invalid(format!(
-        "{from} and {target} have no {family}"
-    )))
+    let family = af.map_or("address family in common".to_string(), |af| format!("IPv{af} addresses both"));
+    Err(Error::Invalid(format!("{from} and {target} have no {family}")))
 }

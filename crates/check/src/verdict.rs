@@ -118,11 +118,7 @@ pub enum Cause {
     /// A rule stopped it: its counter rose, or its reject came.
     Denied { by: String },
     /// Somebody answered that it is forbidden (ICMP type 3 codes 9, 10, 13; ICMPv6 type 1 codes 1, 5, 6).
-    Prohibited {
-        icmp_type: u8,
-        icmp_code: u8,
-        from: IpAddr,
-    },
+    Prohibited { icmp_type: u8, icmp_code: u8, from: IpAddr },
     /// A router gave the packet up: its time to live ended (a loop, or too many hops).
     TimeExceeded { from: IpAddr },
     /// The packet was larger than a link on the way carries.
@@ -211,27 +207,16 @@ impl fmt::Display for Cause {
             Cause::Refused => f.write_str("refused: the target said that nobody listens"),
             Cause::TimedOut => f.write_str("timed out: nothing came back"),
             Cause::NoRoute { at } => write!(f, "no route at {at}"),
-            Cause::HostUnreachable { at } => write!(
-                f,
-                "host unreachable, said {at} (the next hop answers no ARP or neighbour discovery)"
-            ),
+            Cause::HostUnreachable { at } => {
+                write!(f, "host unreachable, said {at} (the next hop answers no ARP or neighbour discovery)")
+            }
             Cause::Unresolved { name } => write!(f, "{name} does not resolve to an address"),
             Cause::Denied { by } => write!(f, "denied by {by}"),
-            Cause::Prohibited {
-                icmp_type,
-                icmp_code,
-                from,
-            } => {
-                write!(
-                    f,
-                    "administratively prohibited, said {from} (ICMP type {icmp_type} code {icmp_code})"
-                )
+            Cause::Prohibited { icmp_type, icmp_code, from } => {
+                write!(f, "administratively prohibited, said {from} (ICMP type {icmp_type} code {icmp_code})")
             }
             Cause::TimeExceeded { from } => write!(f, "time to live exceeded at {from}"),
-            Cause::TooBig {
-                mtu,
-                from: Some(from),
-            } => write!(f, "too big: {from} carries at most {mtu} bytes"),
+            Cause::TooBig { mtu, from: Some(from) } => write!(f, "too big: {from} carries at most {mtu} bytes"),
             Cause::TooBig { mtu, from: None } => {
                 write!(f, "too big: the way out carries at most {mtu} bytes")
             }
@@ -239,9 +224,7 @@ impl fmt::Display for Cause {
                 write!(f, "the listener at the target is not up: {detail}")
             }
             Cause::NoWayBack { detail } => write!(f, "the way back does not work: {detail}"),
-            Cause::NoRuleCounted => {
-                f.write_str("nothing came back, but no rule counted it and no reject came")
-            }
+            Cause::NoRuleCounted => f.write_str("nothing came back, but no rule counted it and no reject came"),
             Cause::Unsupported { detail } => write!(f, "unsupported: {detail}"),
             Cause::LinkState { detail }
             | Cause::Absent { detail }
@@ -369,12 +352,7 @@ pub struct StepResult {
     #[serde(with = "seconds", rename = "durationSeconds")]
     pub duration: Duration,
     /// For expectations: time until it first held, seconds.
-    #[serde(
-        with = "seconds::option",
-        rename = "timeToTrueSeconds",
-        skip_serializing_if = "Option::is_none",
-        default
-    )]
+    #[serde(with = "seconds::option", rename = "timeToTrueSeconds", skip_serializing_if = "Option::is_none", default)]
     pub time_to_true: Option<Duration>,
     /// How often it was tried.
     pub attempts: u32,
@@ -393,10 +371,7 @@ pub struct StepResult {
     pub contention: Option<Contention>,
 }
 
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "serde passes a reference"
-)]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn is_zero(n: &usize) -> bool {
     *n == 0
 }
@@ -415,12 +390,7 @@ pub struct Contention {
     #[serde(with = "seconds", rename = "runDelaySeconds")]
     pub run_delay: Duration,
     /// Time some task of the machine waited for a processor (`/proc/pressure/cpu`), where the kernel keeps it; seconds.
-    #[serde(
-        with = "seconds::option",
-        rename = "pressureSeconds",
-        skip_serializing_if = "Option::is_none",
-        default
-    )]
+    #[serde(with = "seconds::option", rename = "pressureSeconds", skip_serializing_if = "Option::is_none", default)]
     pub pressure: Option<Duration>,
     /// Processors of the machine.
     pub processors: u32,
@@ -501,12 +471,7 @@ impl RunResult {
     /// The verdict of the run: the worst status of its tests. A run without any test is an error; skipped tests alone fail nothing
     /// (what they needed has failed by itself), but a run in which nothing passed is no pass.
     pub fn status(&self) -> Status {
-        let worst = self
-            .tests
-            .iter()
-            .map(|t| t.status)
-            .filter(|s| *s != Status::Skipped)
-            .max();
+        let worst = self.tests.iter().map(|t| t.status).filter(|s| *s != Status::Skipped).max();
         worst.unwrap_or(Status::Error)
     }
 }
@@ -540,15 +505,7 @@ mod tests {
     #[test]
     fn a_measurement_reads_with_its_unit() {
         let m = |value, unit| {
-            Measurement {
-                name: "x".into(),
-                subject: "s".into(),
-                value,
-                unit,
-                bound: None,
-                holds: None,
-            }
-            .to_string()
+            Measurement { name: "x".into(), subject: "s".into(), value, unit, bound: None, holds: None }.to_string()
         };
         assert_eq!(m(0.00125, Unit::Seconds), "1.250ms");
         assert_eq!(m(9_500_000.0, Unit::BitsPerSecond), "9.500 Mbit/s");
@@ -564,9 +521,6 @@ mod tests {
     #[test]
     fn causes_say_their_kind() {
         let c = Cause::NoRoute { at: "h1".into() };
-        assert_eq!(
-            serde_json::to_value(&c).expect("serialises")["kind"],
-            c.word()
-        );
+        assert_eq!(serde_json::to_value(&c).expect("serialises")["kind"], c.word());
     }
 }

@@ -70,9 +70,7 @@ pub trait World: Sync {
     /// A fresh number nobody can guess, which tells probes apart from strangers' packets.
     fn nonce(&self) -> u64 {
         use std::hash::{BuildHasher, Hasher};
-        std::collections::hash_map::RandomState::new()
-            .build_hasher()
-            .finish()
+        std::collections::hash_map::RandomState::new().build_hasher().finish()
     }
 }
 
@@ -103,10 +101,7 @@ impl World for Lab {
     }
 
     fn exec(&self, node: &NodeName, argv: &[String], timeout: Duration) -> Result<Output> {
-        let options = ExecOptions {
-            timeout: Some(timeout),
-            ..ExecOptions::default()
-        };
+        let options = ExecOptions { timeout: Some(timeout), ..ExecOptions::default() };
         Ok(Lab::exec(self, node.as_str(), argv, &options)?)
     }
 
@@ -129,12 +124,8 @@ impl World for Lab {
             FaultOp::Blackhole(end) => self.blackhole(end)?,
             FaultOp::NodeStop(node) => self.node_stop(node.as_str())?,
             FaultOp::NodeKill(node) => self.node_kill(node.as_str())?,
-            FaultOp::ProcessKill(node, process, None) => {
-                self.process_kill(node.as_str(), process)?
-            }
-            FaultOp::ProcessKill(node, process, Some(signal)) => {
-                signal_process(self, node, process, signal)?
-            }
+            FaultOp::ProcessKill(node, process, None) => self.process_kill(node.as_str(), process)?,
+            FaultOp::ProcessKill(node, process, Some(signal)) => signal_process(self, node, process, signal)?,
         })
     }
 
@@ -149,7 +140,5 @@ fn signal_process(lab: &Lab, node: &NodeName, process: &str, signal: &str) -> Re
     if signal == "KILL" {
         return Ok(lab.process_kill(node.as_str(), process)?);
     }
-    Err(crate::Error::Invalid(format!(
-        "{node}: signal {signal} to {process}: only KILL is supported so far"
-    )))
+    Err(crate::Error::Invalid(format!("{node}: signal {signal} to {process}: only KILL is supported so far")))
 }

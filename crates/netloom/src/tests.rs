@@ -1,6 +1,7 @@
 //! Which tests are run, and what is shown meanwhile.
 
 use netloom_api::test::{Test, glob};
+use netloom_check::run::{Options, refused, run_tests};
 use netloom_check::verdict::{Event, RunResult, TestResult};
 use netloom_cli::lab::Select;
 use netloom_engine::Lab;
@@ -8,6 +9,7 @@ use netloom_report::progress::Progress;
 use netloom_report::text;
 
 use crate::failure::{Failure, Result};
+use crate::signals;
 
 /// The tag of tests that are looked at before anything is done to the lab.
 pub(crate) const BASELINE: &str = "baseline";
@@ -58,8 +60,10 @@ pub(crate) fn is_baseline(t: &Test) -> bool {
 }
 
 /// Runs tests. `before` is what earlier ones came to, for those that need them.
-pub(crate) fn run(_lab: &Lab, _tests: &[Test], _before: &[TestResult], _on: &mut dyn FnMut(Event<'_>)) -> RunResult {
-    RunResult::default()
+pub(crate) fn run(lab: &Lab, tests: &[Test], before: &[TestResult], on: &mut dyn FnMut(Event<'_>)) -> RunResult {
+    let mut options =
+        Options { only: Vec::new(), tags: Vec::new(), before, interrupted: signals::stop(), progress: on };
+    run_tests(lab, tests, &mut options).unwrap_or_else(|e| refused(&e))
 }
 
 /// What happens, on the progress line; where nobody watches it, a line for each test.

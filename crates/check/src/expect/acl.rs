@@ -31,13 +31,7 @@ impl std::fmt::Display for RuleId {
             Direction::In => "in",
             Direction::Out => "out",
         };
-        write!(
-            f,
-            "{} {way}, rule {}: {}",
-            self.end,
-            self.index + 1,
-            self.rule
-        )
+        write!(f, "{} {way}, rule {}: {}", self.end, self.index + 1, self.rule)
     }
 }
 
@@ -52,19 +46,10 @@ impl Snapshot {
     /// When the rules of an end cannot be read.
     pub fn take(world: &dyn World) -> Result<Snapshot> {
         let mut all = HashMap::new();
-        for end in world
-            .plan()
-            .links
-            .iter()
-            .flat_map(|l| &l.ends)
-            .filter(|e| e.acl.is_some())
-        {
+        for end in world.plan().links.iter().flat_map(|l| &l.ends).filter(|e| e.acl.is_some()) {
             let end = end.end();
             for counter in world.acl_counters(&end)? {
-                let stops = counter
-                    .rule
-                    .parse::<AclRule>()
-                    .is_ok_and(|r| r.action != AclAction::Allow);
+                let stops = counter.rule.parse::<AclRule>().is_ok_and(|r| r.action != AclAction::Allow);
                 if stops {
                     let id = RuleId {
                         end: end.clone(),
@@ -102,31 +87,20 @@ pub fn matches(rule: &str, proto: Proto, sources: &[IpAddr], target: IpAddr) -> 
         Proto::Udp(p) => (AclProtocol::Udp, Some(p)),
     };
     (rule.protocol == AclProtocol::Any || rule.protocol == protocol)
-        && rule
-            .ports
-            .is_none_or(|(first, last)| port.is_some_and(|p| first <= p && p <= last))
+        && rule.ports.is_none_or(|(first, last)| port.is_some_and(|p| first <= p && p <= last))
         && rule.to.is_none_or(|net| net.contains(&target))
-        && rule
-            .from
-            .is_none_or(|net| sources.iter().any(|s| net.contains(s)))
+        && rule.from.is_none_or(|net| sources.iter().any(|s| net.contains(s)))
 }
 
 /// Ports that some rule of the lab allows by name: where a control probe may pass although others may not.
 pub fn allowed_ports(world: &dyn World) -> Vec<Proto> {
-    let lists = world
-        .plan()
-        .links
-        .iter()
-        .flat_map(|l| &l.ends)
-        .filter_map(|e| e.acl.as_ref());
+    let lists = world.plan().links.iter().flat_map(|l| &l.ends).filter_map(|e| e.acl.as_ref());
     let mut found = Vec::new();
     for rule in lists.flat_map(|a| a.ingress.iter().chain(&a.egress)) {
         let proto = match (rule.action, rule.protocol, rule.ports) {
             (AclAction::Allow, AclProtocol::Tcp, Some((p, _))) => Proto::Tcp(p),
             (AclAction::Allow, AclProtocol::Udp, Some((p, _))) => Proto::Udp(p),
-            (AclAction::Allow, AclProtocol::Tcp | AclProtocol::Any, None) => {
-                Proto::Tcp(CONTROL_PORT)
-            }
+            (AclAction::Allow, AclProtocol::Tcp | AclProtocol::Any, None) => Proto::Tcp(CONTROL_PORT),
             (AclAction::Allow, AclProtocol::Udp, None) => Proto::Udp(CONTROL_PORT),
             _ => continue,
         };
@@ -147,25 +121,12 @@ mod tests {
 
     #[test]
     fn a_rule_speaks_of_a_probe() {
-        let (a, b): (IpAddr, IpAddr) = (
-            "10.0.0.1".parse().expect("ip"),
-            "10.1.0.1".parse().expect("ip"),
-        );
+        let (a, b): (IpAddr, IpAddr) = ("10.0.0.1".parse().expect("ip"), "10.1.0.1".parse().expect("ip"));
         assert!(matches("deny any", Proto::Icmp, &[a], b));
         assert!(matches("deny 20-25/tcp", Proto::Tcp(23), &[a], b));
         assert!(!matches("deny 20-25/tcp", Proto::Udp(23), &[a], b));
         assert!(!matches("deny 23/tcp", Proto::Icmp, &[a], b));
-        assert!(matches(
-            "reject any from 10.0.0.0/24 to 10.1.0.0/24",
-            Proto::Tcp(1),
-            &[a],
-            b
-        ));
-        assert!(!matches(
-            "reject any from 10.9.0.0/24",
-            Proto::Tcp(1),
-            &[a],
-            b
-        ));
+        assert!(matches("reject any from 10.0.0.0/24 to 10.1.0.0/24", Proto::Tcp(1), &[a], b));
+        assert!(!matches("reject any from 10.9.0.0/24", Proto::Tcp(1), &[a], b));
     }
 }

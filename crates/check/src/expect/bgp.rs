@@ -12,29 +12,16 @@ use crate::verdict::Cause;
 
 pub(super) fn look(expect: &BgpExpect, context: &Context<'_>) -> Looked {
     let plan = context.world.plan();
-    let wanted = expect
-        .state
-        .as_deref()
-        .unwrap_or("established")
-        .to_lowercase();
-    let peers = expect
-        .peers
-        .as_ref()
-        .map(|s| resolve::nodes(plan, s))
-        .transpose()?;
+    let wanted = expect.state.as_deref().unwrap_or("established").to_lowercase();
+    let peers = expect.peers.as_ref().map(|s| resolve::nodes(plan, s)).transpose()?;
     let mut check = Check::default();
     for node in resolve::nodes(plan, &expect.node)? {
-        let sessions = match context
-            .world
-            .vty(node, "bgpd", "show bgp vrf all summary json")
-        {
+        let sessions = match context.world.vty(node, "bgpd", "show bgp vrf all summary json") {
             Err(e) => {
                 check.fail(
                     node.to_string(),
                     &wanted,
-                    Cause::Absent {
-                        detail: format!("bgpd of {node} does not answer: {e}"),
-                    },
+                    Cause::Absent { detail: format!("bgpd of {node} does not answer: {e}") },
                 );
                 continue;
             }
@@ -44,26 +31,20 @@ pub(super) fn look(expect: &BgpExpect, context: &Context<'_>) -> Looked {
                     check.fail(
                         node.to_string(),
                         &wanted,
-                        Cause::Internal {
-                            detail: format!("bgpd of {node} answers no JSON: {e}"),
-                        },
+                        Cause::Internal { detail: format!("bgpd of {node} answers no JSON: {e}") },
                     );
                     continue;
                 }
             },
         };
-        let named: Vec<(String, Option<NodeName>, String)> = sessions
-            .into_iter()
-            .map(|(peer, state)| (peer.clone(), who(&peer, node, context), state))
-            .collect();
+        let named: Vec<(String, Option<NodeName>, String)> =
+            sessions.into_iter().map(|(peer, state)| (peer.clone(), who(&peer, node, context), state)).collect();
         match &peers {
             None if named.is_empty() => {
                 check.fail(
                     node.to_string(),
                     &wanted,
-                    Cause::Absent {
-                        detail: format!("{node} has no BGP neighbours"),
-                    },
+                    Cause::Absent { detail: format!("{node} has no BGP neighbours") },
                 );
             }
             None => {
@@ -73,17 +54,10 @@ pub(super) fn look(expect: &BgpExpect, context: &Context<'_>) -> Looked {
             }
             Some(peers) => {
                 for peer in peers.iter().filter(|p| **p != node) {
-                    let with: Vec<_> = named
-                        .iter()
-                        .filter(|(_, who, _)| who.as_ref() == Some(*peer))
-                        .collect();
+                    let with: Vec<_> = named.iter().filter(|(_, who, _)| who.as_ref() == Some(*peer)).collect();
                     if with.is_empty() {
                         let detail = format!("{node} has no BGP session with {peer}");
-                        check.fail(
-                            format!("{node} – {peer}"),
-                            &wanted,
-                            Cause::Absent { detail },
-                        );
+                        check.fail(format!("{node} – {peer}"), &wanted, Cause::Absent { detail });
                     }
                     for session in with {
                         judge(&mut check, node, session, &wanted);
@@ -95,12 +69,7 @@ pub(super) fn look(expect: &BgpExpect, context: &Context<'_>) -> Looked {
     Ok(check)
 }
 
-fn judge(
-    check: &mut Check,
-    node: &NodeName,
-    (peer, who, state): &(String, Option<NodeName>, String),
-    wanted: &str,
-) {
+fn judge(check: &mut Check, node: &NodeName, (peer, who, state): &(String, Option<NodeName>, String), wanted: &str) {
     let subject = match who {
         Some(who) => format!("{node} – {who} ({peer})"),
         None => format!("{node} – {peer}"),
@@ -108,9 +77,7 @@ fn judge(
     let cause = if state == wanted {
         Cause::Ok
     } else {
-        Cause::Mismatch {
-            detail: format!("the session is {state}, not {wanted}"),
-        }
+        Cause::Mismatch { detail: format!("the session is {state}, not {wanted}") }
     };
     check.judge(subject, wanted, cause);
 }
@@ -134,12 +101,7 @@ fn sessions(json: &Value) -> BTreeMap<String, String> {
             ("peers", Value::Object(peers)) => {
                 for (peer, facts) in peers {
                     // `Idle (Admin)`, `Idle (PfxCt)`
-                    let state = facts["state"]
-                        .as_str()
-                        .unwrap_or("unknown")
-                        .split(' ')
-                        .next()
-                        .unwrap_or_default();
+                    let state = facts["state"].as_str().unwrap_or("unknown").split(' ').next().unwrap_or_default();
                     found.insert(peer.clone(), state.to_lowercase());
                 }
             }
@@ -157,14 +119,8 @@ mod tests {
     fn summaries_of_old_and_new_frr() {
         let old = serde_json::json!({"ipv4Unicast": {"routerId": "10.0.0.1", "as": 65001, "peers": {"10.0.0.1": {"remoteAs": 65002, "state": "Established", "peerState": "OK"}}}});
         let new = serde_json::json!({"default": {"ipv4Unicast": {"peers": {"eth1": {"state": "Idle (Admin)"}}}, "ipv6Unicast": {"peers": {"eth1": {"state": "Idle (Admin)"}}}}});
-        assert_eq!(
-            sessions(&old),
-            BTreeMap::from([("10.0.0.1".into(), "established".into())])
-        );
-        assert_eq!(
-            sessions(&new),
-            BTreeMap::from([("eth1".into(), "idle".into())])
-        );
+        assert_eq!(sessions(&old), BTreeMap::from([("10.0.0.1".into(), "established".into())]));
+        assert_eq!(sessions(&new), BTreeMap::from([("eth1".into(), "idle".into())]));
         assert!(sessions(&serde_json::json!({"default": {}})).is_empty());
     }
 }

@@ -22,19 +22,11 @@ const ONE_BY_ONE: usize = 16;
 pub(super) fn judge(context: &Context<'_>, pairs: &[Pair]) -> Looked {
     let mut check = Check::default();
     let mut places = Places::default();
-    let jobs = pairs
-        .iter()
-        .map(|p| places.job(context, p, true))
-        .collect::<Result<Vec<Job>>>()?;
+    let jobs = pairs.iter().map(|p| places.job(context, p, true)).collect::<Result<Vec<Job>>>()?;
     let before = Snapshot::take(context.world)?;
     let answers = probe::run(&jobs, context.patience, context.world.nonce())?;
     let risen = Snapshot::take(context.world)?.risen_since(&before);
-    let mut counted = attribute(
-        context,
-        pairs,
-        &answers.iter().map(|a| a.cause.clone()).collect::<Vec<_>>(),
-        &risen,
-    );
+    let mut counted = attribute(context, pairs, &answers.iter().map(|a| a.cause.clone()).collect::<Vec<_>>(), &risen);
     if counted.iter().any(|c| matches!(c, Counted::Unclear)) {
         one_by_one(context, pairs, &jobs, &mut counted)?;
     }
@@ -42,9 +34,7 @@ pub(super) fn judge(context: &Context<'_>, pairs: &[Pair]) -> Looked {
     let mut ways = Ways::default();
     for (i, pair) in pairs.iter().enumerate() {
         let cause = match &answers[i].cause {
-            Cause::Ok => Cause::Present {
-                detail: "it answered, although it should be denied".into(),
-            },
+            Cause::Ok => Cause::Present { detail: "it answered, although it should be denied".into() },
             // Without a listener of anybody's, "refused" is just that.
             Cause::Refused if answers[i].listener == Listener::None => Cause::Refused,
             Cause::TimedOut | Cause::Refused | Cause::Prohibited { .. } | Cause::Denied { .. } => {
@@ -71,27 +61,15 @@ enum Counted {
     By(String),
 }
 
-fn stopped_by<'r>(
-    context: &Context<'_>,
-    pair: &Pair,
-    risen: &'r [(RuleId, u64)],
-) -> Vec<&'r (RuleId, u64)> {
+fn stopped_by<'r>(context: &Context<'_>, pair: &Pair, risen: &'r [(RuleId, u64)]) -> Vec<&'r (RuleId, u64)> {
     let sources = match pair.source {
         Some(source) => vec![source],
         None => resolve::addresses(context.world.plan(), &pair.from),
     };
-    risen
-        .iter()
-        .filter(|(id, _)| acl::matches(&id.rule, pair.proto, &sources, pair.target))
-        .collect()
+    risen.iter().filter(|(id, _)| acl::matches(&id.rule, pair.proto, &sources, pair.target)).collect()
 }
 
-fn attribute(
-    context: &Context<'_>,
-    pairs: &[Pair],
-    causes: &[Cause],
-    risen: &[(RuleId, u64)],
-) -> Vec<Counted> {
+fn attribute(context: &Context<'_>, pairs: &[Pair], causes: &[Cause], risen: &[(RuleId, u64)]) -> Vec<Counted> {
     let silent = |c: &Cause| matches!(c, Cause::TimedOut);
     // How many silent probes each rule would have to answer for.
     let mut asked: HashMap<&RuleId, u64> = HashMap::new();
@@ -112,13 +90,12 @@ fn attribute(
                 // Netloom's own listener was there, so a reset or an ICMP message is a rejection. That the listener was there is checked last.
                 (Cause::Prohibited { .. } | Cause::Refused, _) => Counted::By("a rejection".into()),
                 (Cause::TimedOut, None) => Counted::No,
-                (Cause::TimedOut, Some(_)) => match rules
-                    .iter()
-                    .find(|(id, more)| *more >= asked.get(id).copied().unwrap_or(1))
-                {
-                    Some((id, _)) => Counted::By(id.to_string()),
-                    None => Counted::Unclear,
-                },
+                (Cause::TimedOut, Some(_)) => {
+                    match rules.iter().find(|(id, more)| *more >= asked.get(id).copied().unwrap_or(1)) {
+                        Some((id, _)) => Counted::By(id.to_string()),
+                        None => Counted::Unclear,
+                    }
+                }
                 _ => Counted::No,
             }
         })
@@ -126,16 +103,8 @@ fn attribute(
 }
 
 /// Probes unclear pairs alone, so that what a rule counts is theirs.
-fn one_by_one(
-    context: &Context<'_>,
-    pairs: &[Pair],
-    jobs: &[Job],
-    counted: &mut [Counted],
-) -> Result<()> {
-    let unclear: Vec<usize> = (0..pairs.len())
-        .filter(|i| counted[*i] == Counted::Unclear)
-        .take(ONE_BY_ONE)
-        .collect();
+fn one_by_one(context: &Context<'_>, pairs: &[Pair], jobs: &[Job], counted: &mut [Counted]) -> Result<()> {
+    let unclear: Vec<usize> = (0..pairs.len()).filter(|i| counted[*i] == Counted::Unclear).take(ONE_BY_ONE).collect();
     for i in unclear {
         let before = Snapshot::take(context.world)?;
         let answer = probe::run(&jobs[i..=i], context.patience, context.world.nonce())?.remove(0);
@@ -151,27 +120,16 @@ fn one_by_one(
 fn listener_up(context: &Context<'_>, places: &mut Places, pair: &Pair) -> Result<Cause> {
     let Some(to) = &pair.to else {
         return Ok(Cause::ListenerNotUp {
-            detail: format!(
-                "{} is an address, so netloom cannot listen there; name the node",
-                pair.target
-            ),
+            detail: format!("{} is an address, so netloom cannot listen there; name the node", pair.target),
         });
     };
     let place = places.get(context, to)?;
-    let job = Job {
-        from: place.clone(),
-        source: None,
-        target: pair.target,
-        listen: Some(place),
-        proto: pair.proto,
-    };
+    let job = Job { from: place.clone(), source: None, target: pair.target, listen: Some(place), proto: pair.proto };
     let answer = probe::run(&[job], context.patience, context.world.nonce())?.remove(0);
     Ok(match answer.cause {
         Cause::Ok => Cause::Ok,
         Cause::ListenerNotUp { detail } => Cause::ListenerNotUp { detail },
-        other => Cause::ListenerNotUp {
-            detail: format!("asked from {to} itself: {other}"),
-        },
+        other => Cause::ListenerNotUp { detail: format!("asked from {to} itself: {other}") },
     })
 }
 
@@ -181,12 +139,7 @@ struct Ways(HashMap<(NodeName, IpAddr), Option<Cause>>);
 
 impl Ways {
     /// `None` when some probe makes the round between the two; else the cause to report.
-    fn back(
-        &mut self,
-        context: &Context<'_>,
-        places: &mut Places,
-        pair: &Pair,
-    ) -> Result<Option<Cause>> {
+    fn back(&mut self, context: &Context<'_>, places: &mut Places, pair: &Pair) -> Result<Option<Cause>> {
         let key = (pair.from.clone(), pair.target);
         if let Some(known) = self.0.get(&key) {
             return Ok(known.clone());
@@ -201,22 +154,10 @@ fn way_back(context: &Context<'_>, places: &mut Places, pair: &Pair) -> Result<O
     let v6 = pair.target.is_ipv6();
     let echo = if v6 { Proto::Icmp6 } else { Proto::Icmp };
     let from = places.get(context, &pair.from)?;
-    let to = pair
-        .to
-        .as_ref()
-        .map(|n| places.get(context, n))
-        .transpose()?;
+    let to = pair.to.as_ref().map(|n| places.get(context, n)).transpose()?;
     let plan = context.world.plan();
-    let own = pair
-        .source
-        .or_else(|| resolve::primary(plan, &pair.from, v6));
-    let there = |proto| Job {
-        from: from.clone(),
-        source: pair.source,
-        target: pair.target,
-        listen: to.clone(),
-        proto,
-    };
+    let own = pair.source.or_else(|| resolve::primary(plan, &pair.from, v6));
+    let there = |proto| Job { from: from.clone(), source: pair.source, target: pair.target, listen: to.clone(), proto };
     let here = |proto, place: &Place, own| Job {
         from: place.clone(),
         source: Some(pair.target),
@@ -232,38 +173,20 @@ fn way_back(context: &Context<'_>, places: &mut Places, pair: &Pair) -> Result<O
         jobs
     };
     let answered = |jobs: &[Job]| -> Result<bool> {
-        Ok(probe::run(jobs, context.patience, context.world.nonce())?
-            .iter()
-            .any(probe::Answer::ok))
+        Ok(probe::run(jobs, context.patience, context.world.nonce())?.iter().any(probe::Answer::ok))
     };
     if answered(&both(echo))? {
         return Ok(None);
     }
-    let others: Vec<Job> = acl::allowed_ports(context.world)
-        .into_iter()
-        .filter(|p| *p != pair.proto)
-        .flat_map(both)
-        .collect();
+    let others: Vec<Job> =
+        acl::allowed_ports(context.world).into_iter().filter(|p| *p != pair.proto).flat_map(both).collect();
     if !others.is_empty() && answered(&others)? {
         return Ok(None);
     }
-    let who = pair
-        .to
-        .as_ref()
-        .map_or_else(|| pair.target.to_string(), ToString::to_string);
-    let ports: Vec<String> = acl::allowed_ports(context.world)
-        .iter()
-        .map(ToString::to_string)
-        .collect();
-    let tried = if ports.is_empty() {
-        String::new()
-    } else {
-        format!(" nor {}", ports.join(", "))
-    };
+    let who = pair.to.as_ref().map_or_else(|| pair.target.to_string(), ToString::to_string);
+    let ports: Vec<String> = acl::allowed_ports(context.world).iter().map(ToString::to_string).collect();
+    let tried = if ports.is_empty() { String::new() } else { format!(" nor {}", ports.join(", ")) };
     Ok(Some(Cause::NoWayBack {
-        detail: format!(
-            "neither {echo}{tried} makes the round between {} and {who}",
-            pair.from
-        ),
+        detail: format!("neither {echo}{tried} makes the round between {} and {who}", pair.from),
     }))
 }

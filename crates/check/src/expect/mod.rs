@@ -69,11 +69,7 @@ impl Check {
     /// Something did not hold.
     pub fn fail(&mut self, subject: impl Into<String>, expected: impl Into<String>, cause: Cause) {
         self.checked += 1;
-        let status = if cause.is_error() {
-            Status::Error
-        } else {
-            Status::Failed
-        };
+        let status = if cause.is_error() { Status::Error } else { Status::Failed };
         self.findings.push(Finding {
             subject: subject.into(),
             status,
@@ -85,11 +81,7 @@ impl Check {
 
     /// Held or did not.
     pub fn judge(&mut self, subject: impl Into<String>, expected: impl Into<String>, cause: Cause) {
-        if cause == Cause::Ok {
-            self.pass()
-        } else {
-            self.fail(subject, expected, cause)
-        }
+        if cause == Cause::Ok { self.pass() } else { self.fail(subject, expected, cause) }
     }
 
     /// True when something was looked at and all of it held.
@@ -102,11 +94,7 @@ impl Check {
         if self.checked == 0 {
             return Status::Error;
         }
-        self.findings
-            .iter()
-            .map(|f| f.status)
-            .max()
-            .unwrap_or(Status::Passed)
+        self.findings.iter().map(|f| f.status).max().unwrap_or(Status::Passed)
     }
 
     /// Adds what another look found.
@@ -128,10 +116,7 @@ pub fn look(expect: &Expect, context: &Context<'_>) -> Check {
         Expect::Bgp(e) => bgp::look(e, context),
         Expect::Ospf(e) => ospf::look(e, context),
         Expect::Outage(e) => outage::look(e, context),
-        other => Err(Error::Invalid(format!(
-            "{} cannot be checked yet",
-            describe(other)
-        ))),
+        other => Err(Error::Invalid(format!("{} cannot be checked yet", describe(other)))),
     };
     let what = describe(expect);
     let mut check = result.unwrap_or_else(|e| {
@@ -143,11 +128,7 @@ pub fn look(expect: &Expect, context: &Context<'_>) -> Check {
         check
     });
     if check.checked == 0 {
-        check.fail(
-            &what,
-            "something to check",
-            Cause::MatchedNothing { what: what.clone() },
-        );
+        check.fail(&what, "something to check", Cause::MatchedNothing { what: what.clone() });
     }
     check
 }
@@ -155,11 +136,7 @@ pub fn look(expect: &Expect, context: &Context<'_>) -> Check {
 /// The expectation in a line.
 pub fn describe(expect: &Expect) -> String {
     let nodes = |list: &[String]| {
-        if list.is_empty() {
-            String::new()
-        } else {
-            format!(" {}", list.join(","))
-        }
+        if list.is_empty() { String::new() } else { format!(" {}", list.join(",")) }
     };
     match expect {
         Expect::Links(e) => {
@@ -172,47 +149,23 @@ pub fn describe(expect: &Expect) -> String {
         }
         Expect::Reach(e) => {
             let protocols: Vec<String> = e.proto.iter().map(ToString::to_string).collect();
-            format!(
-                "reach {} → {}{}: {}",
-                e.from,
-                e.to,
-                nodes(&protocols),
-                reach::outcome_word(e.result)
-            )
+            format!("reach {} → {}{}: {}", e.from, e.to, nodes(&protocols), reach::outcome_word(e.result))
         }
-        Expect::Policy(e) => format!(
-            "policy {} / {}: {} rules",
-            e.inside,
-            e.outside,
-            e.rules.len()
-        ),
+        Expect::Policy(e) => format!("policy {} / {}: {} rules", e.inside, e.outside, e.rules.len()),
         Expect::Route(e) => {
-            let hops = if e.nexthops.is_empty() {
-                String::new()
-            } else {
-                format!(" via {}", e.nexthops.join(", "))
-            };
-            format!(
-                "route {} {}{hops}{}",
-                e.node,
-                e.prefix,
-                if e.absent { " absent" } else { "" }
-            )
+            let hops = if e.nexthops.is_empty() { String::new() } else { format!(" via {}", e.nexthops.join(", ")) };
+            format!("route {} {}{hops}{}", e.node, e.prefix, if e.absent { " absent" } else { "" })
         }
         Expect::Bgp(e) => format!(
             "bgp {}{} {}",
             e.node,
-            e.peers
-                .as_ref()
-                .map_or(String::new(), |p| format!(" with {p}")),
+            e.peers.as_ref().map_or(String::new(), |p| format!(" with {p}")),
             e.state.as_deref().unwrap_or("established")
         ),
         Expect::Ospf(e) => format!(
             "ospf {}{} {}",
             e.node,
-            e.peers
-                .as_ref()
-                .map_or(String::new(), |p| format!(" with {p}")),
+            e.peers.as_ref().map_or(String::new(), |p| format!(" with {p}")),
             e.state.as_deref().unwrap_or("full")
         ),
         Expect::Path(e) => format!("path {} → {}", e.from, e.to),
@@ -223,20 +176,13 @@ pub fn describe(expect: &Expect) -> String {
         Expect::Throughput(e) => format!("throughput {} → {} {}", e.from, e.to, e.rate),
         Expect::Latency(e) => format!("latency {} → {}", e.from, e.to),
         Expect::Loss(e) => format!("loss {} → {} {}", e.from, e.to, e.loss),
-        Expect::Outage(e) => format!(
-            "outage of {}{}",
-            e.flow,
-            e.outage.map_or(String::new(), |b| format!(" {b}"))
-        ),
+        Expect::Outage(e) => format!("outage of {}{}", e.flow, e.outage.map_or(String::new(), |b| format!(" {b}"))),
     }
 }
 
 /// True for expectations that measure: they are taken once, not tried until the value suits (unless the test says `within`).
 pub fn measures(expect: &Expect) -> bool {
-    matches!(
-        expect,
-        Expect::Throughput(_) | Expect::Latency(_) | Expect::Loss(_) | Expect::Outage(_)
-    )
+    matches!(expect, Expect::Throughput(_) | Expect::Latency(_) | Expect::Loss(_) | Expect::Outage(_))
 }
 
 /// Shorthand of the modules here.

@@ -25,18 +25,10 @@ struct Neighbour {
 pub(super) fn look(expect: &OspfExpect, context: &Context<'_>) -> Looked {
     let plan = context.world.plan();
     let wanted = expect.state.as_deref().unwrap_or("full").to_lowercase();
-    let peers = expect
-        .peers
-        .as_ref()
-        .map(|s| resolve::nodes(plan, s))
-        .transpose()?;
+    let peers = expect.peers.as_ref().map(|s| resolve::nodes(plan, s)).transpose()?;
     let mut check = Check::default();
     for node in resolve::nodes(plan, &expect.node)? {
-        let daemons = plan
-            .nodes
-            .get(node)
-            .map(|n| n.ready.frr.as_slice())
-            .unwrap_or_default();
+        let daemons = plan.nodes.get(node).map(|n| n.ready.frr.as_slice()).unwrap_or_default();
         let mut asked = vec![("ospfd", "show ip ospf neighbor json")];
         if daemons.iter().any(|d| d == "ospf6d") {
             asked.push(("ospf6d", "show ipv6 ospf6 neighbor json"));
@@ -50,9 +42,7 @@ pub(super) fn look(expect: &OspfExpect, context: &Context<'_>) -> Looked {
                     check.fail(
                         node.to_string(),
                         &wanted,
-                        Cause::Absent {
-                            detail: format!("{daemon} of {node} does not answer: {e}"),
-                        },
+                        Cause::Absent { detail: format!("{daemon} of {node} does not answer: {e}") },
                     );
                     continue;
                 }
@@ -62,47 +52,31 @@ pub(super) fn look(expect: &OspfExpect, context: &Context<'_>) -> Looked {
                         check.fail(
                             node.to_string(),
                             &wanted,
-                            Cause::Internal {
-                                detail: format!("{daemon} of {node} answers no JSON: {e}"),
-                            },
+                            Cause::Internal { detail: format!("{daemon} of {node} answers no JSON: {e}") },
                         );
                         continue;
                     }
                 },
             };
-            let named: Vec<(Option<NodeName>, Neighbour)> = found
-                .into_iter()
-                .map(|n| (who(&n, node, context), n))
-                .collect();
+            let named: Vec<(Option<NodeName>, Neighbour)> =
+                found.into_iter().map(|n| (who(&n, node, context), n)).collect();
             match &peers {
                 None if named.is_empty() => {
                     check.fail(
                         node.to_string(),
                         &wanted,
-                        Cause::Absent {
-                            detail: format!("{node} has no OSPF neighbours ({daemon})"),
-                        },
+                        Cause::Absent { detail: format!("{node} has no OSPF neighbours ({daemon})") },
                     );
                 }
-                None => named
-                    .iter()
-                    .for_each(|n| judge(&mut check, node, n, &wanted)),
+                None => named.iter().for_each(|n| judge(&mut check, node, n, &wanted)),
                 Some(peers) => {
                     for peer in peers.iter().filter(|p| **p != node) {
-                        let with: Vec<_> = named
-                            .iter()
-                            .filter(|(who, _)| who.as_ref() == Some(*peer))
-                            .collect();
+                        let with: Vec<_> = named.iter().filter(|(who, _)| who.as_ref() == Some(*peer)).collect();
                         if with.is_empty() {
                             let detail = format!("{node} has no OSPF neighbour {peer} ({daemon})");
-                            check.fail(
-                                format!("{node} – {peer}"),
-                                &wanted,
-                                Cause::Absent { detail },
-                            );
+                            check.fail(format!("{node} – {peer}"), &wanted, Cause::Absent { detail });
                         }
-                        with.into_iter()
-                            .for_each(|n| judge(&mut check, node, n, &wanted));
+                        with.into_iter().for_each(|n| judge(&mut check, node, n, &wanted));
                     }
                 }
             }
@@ -111,28 +85,15 @@ pub(super) fn look(expect: &OspfExpect, context: &Context<'_>) -> Looked {
     Ok(check)
 }
 
-fn judge(
-    check: &mut Check,
-    node: &NodeName,
-    (who, n): &(Option<NodeName>, Neighbour),
-    wanted: &str,
-) {
-    let name = who
-        .as_ref()
-        .map_or_else(|| n.router_id.clone(), ToString::to_string);
-    let at = n
-        .interface
-        .as_ref()
-        .map_or(String::new(), |i| format!(" on {i}"));
+fn judge(check: &mut Check, node: &NodeName, (who, n): &(Option<NodeName>, Neighbour), wanted: &str) {
+    let name = who.as_ref().map_or_else(|| n.router_id.clone(), ToString::to_string);
+    let at = n.interface.as_ref().map_or(String::new(), |i| format!(" on {i}"));
     // RFC 2328 §10.4: two routers that are neither designated nor backup stay at 2-Way.
-    let holds =
-        n.state == wanted || (wanted == "full" && n.state == "2-way" && n.role == "drother");
+    let holds = n.state == wanted || (wanted == "full" && n.state == "2-way" && n.role == "drother");
     let cause = if holds {
         Cause::Ok
     } else {
-        Cause::Mismatch {
-            detail: format!("the adjacency is {}, not {wanted}", n.state),
-        }
+        Cause::Mismatch { detail: format!("the adjacency is {}, not {wanted}", n.state) }
     };
     check.judge(format!("{node} – {name}{at}"), wanted, cause);
 }
@@ -140,10 +101,7 @@ fn judge(
 fn who(n: &Neighbour, node: &NodeName, context: &Context<'_>) -> Option<NodeName> {
     let by_address = n.address.and_then(|a| context.owners.get(a));
     let by_id = || n.router_id.parse().ok().and_then(|a| context.owners.get(a));
-    by_address
-        .or_else(by_id)
-        .cloned()
-        .or_else(|| route::peer(context.world.plan(), node, n.interface.as_deref()?))
+    by_address.or_else(by_id).cloned().or_else(|| route::peer(context.world.plan(), node, n.interface.as_deref()?))
 }
 
 /// FRR 8.4 and 10: `neighbors` is an object of router id → list (ospfd) or a list (ospf6d); the state stands in `nbrState`, else `state`, as
@@ -154,13 +112,10 @@ fn neighbours(json: &Value) -> Vec<Neighbour> {
         let text = |keys: &[&str]| keys.iter().find_map(|k| v[*k].as_str()).map(str::to_string);
         let state = text(&["nbrState", "state"])?;
         let (state, role) = state.split_once('/').unwrap_or((&state, ""));
-        let interface = text(&["ifaceName", "interfaceName"])
-            .map(|i| i.split(':').next().unwrap_or_default().to_string());
+        let interface =
+            text(&["ifaceName", "interfaceName"]).map(|i| i.split(':').next().unwrap_or_default().to_string());
         Some(Neighbour {
-            router_id: id
-                .cloned()
-                .or_else(|| text(&["neighborId", "routerId"]))
-                .unwrap_or_default(),
+            router_id: id.cloned().or_else(|| text(&["neighborId", "routerId"])).unwrap_or_default(),
             address: text(&["ifaceAddress", "address"]).and_then(|a| a.parse().ok()),
             interface,
             state: state.to_lowercase(),
@@ -171,22 +126,12 @@ fn neighbours(json: &Value) -> Vec<Neighbour> {
         Value::Array(list) => found.extend(list.iter().filter_map(|v| one(None, v))),
         Value::Object(map) => {
             for (id, list) in map {
-                found.extend(
-                    list.as_array()
-                        .into_iter()
-                        .flatten()
-                        .filter_map(|v| one(Some(id), v)),
-                );
+                found.extend(list.as_array().into_iter().flatten().filter_map(|v| one(Some(id), v)));
             }
         }
         _ => {
             // `vrf all`: one level deeper.
-            for value in json
-                .as_object()
-                .into_iter()
-                .flat_map(|m| m.values())
-                .filter(|v| v.is_object())
-            {
+            for value in json.as_object().into_iter().flat_map(|m| m.values()).filter(|v| v.is_object()) {
                 found.extend(neighbours(value));
             }
         }
@@ -202,16 +147,11 @@ mod tests {
     fn neighbours_of_old_and_new_frr() {
         let old = serde_json::json!({"neighbors": {"10.255.0.2": [{"priority": 1, "state": "Full/DR", "address": "10.0.0.1", "ifaceName": "eth1:10.0.0.0"}]}});
         let new = serde_json::json!({"default": {"vrfId": 0, "neighbors": {"10.255.0.2": [{"nbrState": "2-Way/DROther", "ifaceAddress": "10.0.0.1", "ifaceName": "eth1:10.0.0.0"}]}}});
-        let six = serde_json::json!({"neighbors": [{"neighborId": "10.255.0.2", "state": "Full", "interfaceName": "eth1"}]});
+        let six =
+            serde_json::json!({"neighbors": [{"neighborId": "10.255.0.2", "state": "Full", "interfaceName": "eth1"}]});
         let n = |json| neighbours(&json).pop().expect("a neighbour");
-        assert_eq!(
-            (n(old.clone()).state.as_str(), n(old).interface.as_deref()),
-            ("full", Some("eth1"))
-        );
-        assert_eq!(
-            (n(new.clone()).state.as_str(), n(new).role.as_str()),
-            ("2-way", "drother")
-        );
+        assert_eq!((n(old.clone()).state.as_str(), n(old).interface.as_deref()), ("full", Some("eth1")));
+        assert_eq!((n(new.clone()).state.as_str(), n(new).role.as_str()), ("2-way", "drother"));
         assert_eq!(n(six).router_id, "10.255.0.2");
         assert!(neighbours(&serde_json::json!({"neighbors": {}})).is_empty());
     }

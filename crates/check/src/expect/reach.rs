@@ -47,20 +47,8 @@ pub fn outcome_word(outcome: Outcome) -> &'static str {
 
 pub(super) fn look(expect: &ReachExpect, context: &Context<'_>) -> Looked {
     let mut check = Check::default();
-    let pairs = pairs(
-        context,
-        &expect.from,
-        &expect.to,
-        &expect.proto,
-        expect.af,
-        &mut check,
-    )?;
-    check.merge(judge(
-        context,
-        &pairs,
-        expect.result,
-        expect.count.unwrap_or(1).max(1),
-    )?);
+    let pairs = pairs(context, &expect.from, &expect.to, &expect.proto, expect.af, &mut check)?;
+    check.merge(judge(context, &pairs, expect.result, expect.count.unwrap_or(1).max(1))?);
     Ok(check)
 }
 
@@ -75,16 +63,10 @@ pub(super) fn pairs(
 ) -> Result<Vec<Pair>> {
     let plan = context.world.plan();
     let sources = resolve::nodes(plan, from)?;
-    let targets: [_; 2] = [
-        resolve::destinations(plan, to, false)?,
-        resolve::destinations(plan, to, true)?,
-    ];
+    let targets: [_; 2] = [resolve::destinations(plan, to, false)?, resolve::destinations(plan, to, true)?];
     let mut pairs = Vec::new();
     for from in &sources {
-        let own = [
-            resolve::primary(plan, from, false),
-            resolve::primary(plan, from, true),
-        ];
+        let own = [resolve::primary(plan, from, false), resolve::primary(plan, from, true)];
         for number in 0..targets[0].len() {
             let node = targets[0][number].node.clone();
             if node.as_ref() == Some(*from) {
@@ -97,30 +79,16 @@ pub(super) fn pairs(
                 if own[usize::from(v6)].is_none() {
                     return false;
                 }
-                let source = if node.is_some() {
-                    resolve::source(plan, from, v6)
-                } else {
-                    None
-                };
-                pairs.push(Pair {
-                    from: (*from).clone(),
-                    to: node.clone(),
-                    source,
-                    target,
-                    proto,
-                });
+                let source = if node.is_some() { resolve::source(plan, from, v6) } else { None };
+                pairs.push(Pair { from: (*from).clone(), to: node.clone(), source, target, proto });
                 true
             };
             let mut none = |what: String| {
-                let who = node
-                    .as_ref()
-                    .map_or_else(|| to.to_string(), ToString::to_string);
+                let who = node.as_ref().map_or_else(|| to.to_string(), ToString::to_string);
                 check.fail(
                     format!("{from} → {who} {what}"),
                     "an address family in common",
-                    Cause::Unresolved {
-                        name: format!("{from} or {who}"),
-                    },
+                    Cause::Unresolved { name: format!("{from} or {who}") },
                 );
             };
             if protocols.is_empty() {
@@ -190,10 +158,7 @@ pub(super) fn judge(context: &Context<'_>, pairs: &[Pair], wanted: Outcome, coun
     }
     let mut places = Places::default();
     let listen = wanted != Outcome::Refused;
-    let jobs = pairs
-        .iter()
-        .map(|p| places.job(context, p, listen))
-        .collect::<Result<Vec<Job>>>()?;
+    let jobs = pairs.iter().map(|p| places.job(context, p, listen)).collect::<Result<Vec<Job>>>()?;
     let before = Snapshot::take(context.world)?;
     let mut rounds: Vec<Vec<Answer>> = Vec::new();
     for _ in 0..count {
@@ -203,27 +168,13 @@ pub(super) fn judge(context: &Context<'_>, pairs: &[Pair], wanted: Outcome, coun
     let mut rtts: Vec<f64> = Vec::new();
     for (i, pair) in pairs.iter().enumerate() {
         let answers: Vec<&Answer> = rounds.iter().map(|r| &r[i]).collect();
-        rtts.extend(
-            answers
-                .iter()
-                .filter_map(|a| a.rtt)
-                .map(|d| d.as_secs_f64()),
-        );
-        let causes = answers
-            .iter()
-            .map(|a| verdict(wanted, a, pair, context, &risen));
-        let cause = causes
-            .into_iter()
-            .find(|c| *c != Cause::Ok)
-            .unwrap_or(Cause::Ok);
+        rtts.extend(answers.iter().filter_map(|a| a.rtt).map(|d| d.as_secs_f64()));
+        let causes = answers.iter().map(|a| verdict(wanted, a, pair, context, &risen));
+        let cause = causes.into_iter().find(|c| *c != Cause::Ok).unwrap_or(Cause::Ok);
         check.judge(pair.subject(), outcome_word(wanted), cause);
     }
     if let Some(max) = rtts.iter().copied().reduce(f64::max) {
-        let subject = if pairs.len() == 1 {
-            pairs[0].subject()
-        } else {
-            format!("{} pairs", pairs.len())
-        };
+        let subject = if pairs.len() == 1 { pairs[0].subject() } else { format!("{} pairs", pairs.len()) };
         let mut sorted = rtts;
         sorted.sort_by(f64::total_cmp);
         let median = sorted[sorted.len() / 2];
@@ -249,12 +200,8 @@ fn verdict(
     context: &Context<'_>,
     risen: &[(acl::RuleId, u64)],
 ) -> Cause {
-    let unexpected = || Cause::Present {
-        detail: format!(
-            "it answered, although it should be {}",
-            outcome_word(wanted)
-        ),
-    };
+    let unexpected =
+        || Cause::Present { detail: format!("it answered, although it should be {}", outcome_word(wanted)) };
     let named = explain(&answer.cause, pair, context, risen);
     match (wanted, &answer.cause) {
         (Outcome::Ok, Cause::Ok) => Cause::Ok,
@@ -275,26 +222,15 @@ fn verdict(
 }
 
 /// A cause with what else is known: the rule that counted it, the node that has an address.
-pub(super) fn explain(
-    cause: &Cause,
-    pair: &Pair,
-    context: &Context<'_>,
-    risen: &[(acl::RuleId, u64)],
-) -> Cause {
+pub(super) fn explain(cause: &Cause, pair: &Pair, context: &Context<'_>, risen: &[(acl::RuleId, u64)]) -> Cause {
     let sources = resolve::addresses(context.world.plan(), &pair.from);
-    let rule = risen
-        .iter()
-        .find(|(id, _)| acl::matches(&id.rule, pair.proto, &sources, pair.target));
-    let named = |at: &String| {
-        at.parse::<IpAddr>()
-            .map_or_else(|_| at.clone(), |a| context.owners.describe(a))
-    };
+    let rule = risen.iter().find(|(id, _)| acl::matches(&id.rule, pair.proto, &sources, pair.target));
+    let named = |at: &String| at.parse::<IpAddr>().map_or_else(|_| at.clone(), |a| context.owners.describe(a));
     match (cause, rule) {
         // A silence, a reset or a prohibition while a rule that speaks of this probe counted.
-        (
-            Cause::TimedOut | Cause::Refused | Cause::Prohibited { .. } | Cause::Denied { .. },
-            Some((id, _)),
-        ) => Cause::Denied { by: id.to_string() },
+        (Cause::TimedOut | Cause::Refused | Cause::Prohibited { .. } | Cause::Denied { .. }, Some((id, _))) => {
+            Cause::Denied { by: id.to_string() }
+        }
         (Cause::NoRoute { at }, _) => Cause::NoRoute { at: named(at) },
         (Cause::HostUnreachable { at }, _) => Cause::HostUnreachable { at: named(at) },
         (other, _) => other.clone(),

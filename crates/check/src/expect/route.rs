@@ -23,11 +23,7 @@ pub(super) fn look(expect: &RouteExpect, context: &Context<'_>) -> Looked {
     for node in resolve::nodes(plan, &expect.node)? {
         let mut rtnl = observe::rtnl(context.world, node)?;
         let links = rtnl.links_without_stats()?;
-        let routes: Vec<Route> = rtnl
-            .routes()?
-            .into_iter()
-            .filter(|r| r.table == MAIN_TABLE)
-            .collect();
+        let routes: Vec<Route> = rtnl.routes()?.into_iter().filter(|r| r.table == MAIN_TABLE).collect();
         for prefix in prefixes(plan, node, &expect.prefix) {
             let cause = judge(expect, prefix, node, &routes, &links, context);
             check.judge(format!("{node} {prefix}"), wanted(expect), cause);
@@ -40,15 +36,9 @@ fn wanted(expect: &RouteExpect) -> String {
     if expect.absent {
         return "no route".into();
     }
-    let hops = if expect.nexthops.is_empty() {
-        String::new()
-    } else {
-        format!(" via {}", expect.nexthops.join(" and "))
-    };
-    let by = expect
-        .protocol
-        .as_ref()
-        .map_or(String::new(), |p| format!(" by {p}"));
+    let hops =
+        if expect.nexthops.is_empty() { String::new() } else { format!(" via {}", expect.nexthops.join(" and ")) };
+    let by = expect.protocol.as_ref().map_or(String::new(), |p| format!(" by {p}"));
     format!("a route{hops}{by}")
 }
 
@@ -85,75 +75,41 @@ fn judge(
     if expect.absent {
         return match found.first() {
             None => Cause::Ok,
-            Some(r) => Cause::Present {
-                detail: format!("there is a route: {}", text(r)),
-            },
+            Some(r) => Cause::Present { detail: format!("there is a route: {}", text(r)) },
         };
     }
     // IPv6 keeps the next hops of one route as one entry each in some kernels' dumps; those of the best metric belong together.
     let Some(best) = found.first() else {
-        return Cause::Absent {
-            detail: format!("{node} has no route {prefix}"),
-        };
+        return Cause::Absent { detail: format!("{node} has no route {prefix}") };
     };
     let together: Vec<&&Route> = found.iter().filter(|r| r.metric == best.metric).collect();
     if let Some(protocol) = &expect.protocol
         && !together.iter().any(|r| is_protocol(r.protocol, protocol))
     {
         return Cause::Mismatch {
-            detail: format!(
-                "the route is by {}, not by {protocol}: {}",
-                protocol_name(best.protocol),
-                text(best)
-            ),
+            detail: format!("the route is by {}, not by {protocol}: {}", protocol_name(best.protocol), text(best)),
         };
     }
-    let hops: Vec<&NextHop> = together
-        .iter()
-        .flat_map(|r| &r.next_hops)
-        .filter(|h| h.flags & DEAD == 0)
-        .collect();
+    let hops: Vec<&NextHop> = together.iter().flat_map(|r| &r.next_hops).filter(|h| h.flags & DEAD == 0).collect();
     if hops.is_empty() && together.iter().any(|r| !r.next_hops.is_empty()) {
-        return Cause::Absent {
-            detail: format!("every next hop of the route is dead: {}", text(best)),
-        };
+        return Cause::Absent { detail: format!("every next hop of the route is dead: {}", text(best)) };
     }
     if expect.nexthops.is_empty() {
         return Cause::Ok;
     }
-    let names: Vec<(Option<IpAddr>, Option<NodeName>)> =
-        hops.iter().map(|h| who(h, node, links, context)).collect();
+    let names: Vec<(Option<IpAddr>, Option<NodeName>)> = hops.iter().map(|h| who(h, node, links, context)).collect();
     let is = |want: &String, (address, name): &(Option<IpAddr>, Option<NodeName>)| {
-        name.as_ref().is_some_and(|n| n.as_str() == want)
-            || address.is_some_and(|a| want.parse() == Ok(a))
+        name.as_ref().is_some_and(|n| n.as_str() == want) || address.is_some_and(|a| want.parse() == Ok(a))
     };
-    let missing: Vec<&String> = expect
-        .nexthops
-        .iter()
-        .filter(|w| !names.iter().any(|n| is(w, n)))
-        .collect();
-    let extra: Vec<String> = names
-        .iter()
-        .filter(|n| !expect.nexthops.iter().any(|w| is(w, n)))
-        .map(say)
-        .collect();
+    let missing: Vec<&String> = expect.nexthops.iter().filter(|w| !names.iter().any(|n| is(w, n))).collect();
+    let extra: Vec<String> = names.iter().filter(|n| !expect.nexthops.iter().any(|w| is(w, n))).map(say).collect();
     if missing.is_empty() && extra.is_empty() {
         return Cause::Ok;
     }
     let list = |l: &[String]| l.join(", ");
-    let mut detail = format!(
-        "next hops are {}",
-        list(&names.iter().map(say).collect::<Vec<_>>())
-    );
+    let mut detail = format!("next hops are {}", list(&names.iter().map(say).collect::<Vec<_>>()));
     if !missing.is_empty() {
-        detail += &format!(
-            "; missing {}",
-            missing
-                .iter()
-                .map(|s| s.as_str())
-                .collect::<Vec<_>>()
-                .join(", ")
-        );
+        detail += &format!("; missing {}", missing.iter().map(|s| s.as_str()).collect::<Vec<_>>().join(", "));
     }
     if !extra.is_empty() {
         detail += &format!("; not asked for {}", list(&extra));
@@ -177,12 +133,7 @@ fn say((address, name): &(Option<IpAddr>, Option<NodeName>)) -> String {
 }
 
 /// Address and node of a next hop. Link-local gateways, and links without any, mean the node at the other end of the link.
-fn who(
-    hop: &NextHop,
-    node: &NodeName,
-    links: &[Link],
-    context: &Context<'_>,
-) -> (Option<IpAddr>, Option<NodeName>) {
+fn who(hop: &NextHop, node: &NodeName, links: &[Link], context: &Context<'_>) -> (Option<IpAddr>, Option<NodeName>) {
     let by_address = hop.gateway.and_then(|g| context.owners.get(g)).cloned();
     let by_link = || {
         let name = &links.iter().find(|l| l.index == hop.index)?.name;
@@ -195,9 +146,7 @@ fn who(
 pub(super) fn peer(plan: &Plan, node: &NodeName, interface: &str) -> Option<NodeName> {
     plan.links.iter().find_map(|l| {
         let [a, b] = &l.ends;
-        let is = |e: &netloom_plan::desired::EndPlan| {
-            e.node == *node && e.interface.as_str() == interface
-        };
+        let is = |e: &netloom_plan::desired::EndPlan| e.node == *node && e.interface.as_str() == interface;
         if is(a) {
             Some(b.node.clone())
         } else if is(b) {

@@ -44,12 +44,7 @@ impl Crossing {
 ///
 /// # Errors
 /// When counters cannot be read.
-pub fn watch(
-    world: &dyn World,
-    streams: &[&Stream],
-    fault: &str,
-    cuts: &[Cut],
-) -> Result<Vec<Crossing>> {
+pub fn watch(world: &dyn World, streams: &[&Stream], fault: &str, cuts: &[Cut]) -> Result<Vec<Crossing>> {
     let mut last = look(world, streams, fault, cuts, WATCH)?;
     for (at, stream) in streams.iter().enumerate() {
         if last[at].holds() {
@@ -68,23 +63,12 @@ pub fn watch(
     Ok(last)
 }
 
-fn look(
-    world: &dyn World,
-    streams: &[&Stream],
-    fault: &str,
-    cuts: &[Cut],
-    time: Duration,
-) -> Result<Vec<Crossing>> {
+fn look(world: &dyn World, streams: &[&Stream], fault: &str, cuts: &[Cut], time: Duration) -> Result<Vec<Crossing>> {
     let sent_before: Vec<u64> = streams.iter().map(|s| s.sent()).collect();
     let before = count(world, cuts)?;
     world.sleep(time);
     let after = count(world, cuts)?;
-    let crossed = after
-        .iter()
-        .zip(&before)
-        .map(|(a, b)| a.saturating_sub(*b))
-        .max()
-        .unwrap_or(0);
+    let crossed = after.iter().zip(&before).map(|(a, b)| a.saturating_sub(*b)).max().unwrap_or(0);
     Ok(streams
         .iter()
         .zip(sent_before)

@@ -48,28 +48,14 @@ pub enum Cut {
 pub fn program(plan: &Plan, fault: &Fault) -> Result<Program> {
     let mut kinds: Vec<Program> = Vec::new();
     let mut add = |what: String, ops: Vec<FaultOp>, cuts: Vec<Cut>| {
-        kinds.push(Program {
-            what,
-            ops,
-            cuts,
-            flap: None,
-            restart: false,
-            duration: fault.duration.map(|d| d.0),
-        });
+        kinds.push(Program { what, ops, cuts, flap: None, restart: false, duration: fault.duration.map(|d| d.0) });
     };
     if let Some(end) = &fault.link_down {
-        add(
-            format!("link-down {end}"),
-            vec![FaultOp::LinkDown(end.clone())],
-            vec![Cut::Link(end.clone())],
-        );
+        add(format!("link-down {end}"), vec![FaultOp::LinkDown(end.clone())], vec![Cut::Link(end.clone())]);
     }
     if let Some(i) = &fault.impair {
         let ends = both(plan, &i.end, i.both)?;
-        let ops = ends
-            .iter()
-            .map(|e| FaultOp::Impair(e.clone(), i.set.clone()))
-            .collect();
+        let ops = ends.iter().map(|e| FaultOp::Impair(e.clone(), i.set.clone())).collect();
         add(
             format!("impair {}{}", i.end, if i.both { " both ways" } else { "" }),
             ops,
@@ -80,64 +66,35 @@ pub fn program(plan: &Plan, fault: &Fault) -> Result<Program> {
         let ends = both(plan, &b.end, b.both)?;
         let ops = ends.iter().map(|e| FaultOp::Blackhole(e.clone())).collect();
         add(
-            format!(
-                "blackhole {}{}",
-                b.end,
-                if b.both { " both ways" } else { "" }
-            ),
+            format!("blackhole {}{}", b.end, if b.both { " both ways" } else { "" }),
             ops,
             ends.into_iter().map(Cut::Leaving).collect(),
         );
     }
     for (name, node, op) in [
-        (
-            "node-stop",
-            &fault.node_stop,
-            FaultOp::NodeStop as fn(_) -> FaultOp,
-        ),
+        ("node-stop", &fault.node_stop, FaultOp::NodeStop as fn(_) -> FaultOp),
         ("node-kill", &fault.node_kill, FaultOp::NodeKill),
         ("node-restart", &fault.node_restart, FaultOp::NodeStop),
     ] {
         if let Some(node) = node {
             let node = resolve::node(plan, node)?;
-            let ends = plan
-                .links
-                .iter()
-                .flat_map(|l| &l.ends)
-                .filter(|e| e.node == *node)
-                .map(|e| e.end())
-                .collect();
-            add(
-                format!("{name} {node}"),
-                vec![op(node.clone())],
-                vec![Cut::Node(ends)],
-            );
+            let ends = plan.links.iter().flat_map(|l| &l.ends).filter(|e| e.node == *node).map(|e| e.end()).collect();
+            add(format!("{name} {node}"), vec![op(node.clone())], vec![Cut::Node(ends)]);
         }
     }
     if let Some(p) = &fault.process_kill {
         let node = resolve::node(plan, &p.node)?.clone();
-        let signal = p
-            .signal
-            .as_ref()
-            .map_or(String::new(), |s| format!(" with {s}"));
+        let signal = p.signal.as_ref().map_or(String::new(), |s| format!(" with {s}"));
         add(
             format!("process-kill {} of {node}{signal}", p.process),
-            vec![FaultOp::ProcessKill(
-                node,
-                p.process.clone(),
-                p.signal.clone(),
-            )],
+            vec![FaultOp::ProcessKill(node, p.process.clone(), p.signal.clone())],
             vec![],
         );
     }
     if let Some(p) = &fault.partition {
         let ends = between(plan, &p.between, &p.and)?;
         let ops = ends.iter().cloned().map(FaultOp::LinkDown).collect();
-        add(
-            format!("partition between {} and {}", p.between, p.and),
-            ops,
-            ends.into_iter().map(Cut::Link).collect(),
-        );
+        add(format!("partition between {} and {}", p.between, p.and), ops, ends.into_iter().map(Cut::Link).collect());
     }
     if let Some(f) = &fault.link_flap {
         let end = &f.end;
@@ -156,10 +113,7 @@ pub fn program(plan: &Plan, fault: &Fault) -> Result<Program> {
             )));
         }
     };
-    program.flap = fault
-        .link_flap
-        .as_ref()
-        .map(|f| (f.times, f.down.0, f.up.0));
+    program.flap = fault.link_flap.as_ref().map(|f| (f.times, f.down.0, f.up.0));
     program.restart = fault.node_restart.is_some();
     if let Some(d) = fault.duration {
         program.what += &format!(" for {d}");
@@ -181,22 +135,13 @@ fn both(plan: &Plan, end: &EndRef, both: bool) -> Result<Vec<EndRef>> {
                 None
             }
         });
-        ends.push(peer.ok_or_else(|| Error::Nothing {
-            what: format!("the link end {end}"),
-            known: known_ends(plan),
-        })?);
+        ends.push(peer.ok_or_else(|| Error::Nothing { what: format!("the link end {end}"), known: known_ends(plan) })?);
     }
     Ok(ends)
 }
 
 fn known_ends(plan: &Plan) -> String {
-    let ends: Vec<String> = plan
-        .links
-        .iter()
-        .flat_map(|l| &l.ends)
-        .take(12)
-        .map(|e| e.end().to_string())
-        .collect();
+    let ends: Vec<String> = plan.links.iter().flat_map(|l| &l.ends).take(12).map(|e| e.end().to_string()).collect();
     ends.join(", ")
 }
 
@@ -222,10 +167,7 @@ fn between(plan: &Plan, a: &Selector, b: &Selector) -> Result<Vec<EndRef>> {
         })
         .collect();
     if ends.is_empty() {
-        return Err(Error::Nothing {
-            what: format!("partition: a link between {a} and {b}"),
-            known: known_ends(plan),
-        });
+        return Err(Error::Nothing { what: format!("partition: a link between {a} and {b}"), known: known_ends(plan) });
     }
     Ok(ends)
 }
@@ -246,10 +188,7 @@ pub struct Stack<'w> {
 impl<'w> Stack<'w> {
     /// Of one test.
     pub fn new(world: &'w dyn World) -> Stack<'w> {
-        Stack {
-            world,
-            made: Vec::new(),
-        }
+        Stack { world, made: Vec::new() }
     }
 
     /// Makes a fault. What was done of it before an error is put back.
@@ -258,11 +197,7 @@ impl<'w> Stack<'w> {
     /// Those of the world.
     pub fn make(&mut self, id: Option<&str>, program: &Program) -> Result<()> {
         // On the stack first: a panic in the middle finds what was done.
-        self.made.push(Made {
-            id: id.map(str::to_string),
-            what: program.what.clone(),
-            undo: Vec::new(),
-        });
+        self.made.push(Made { id: id.map(str::to_string), what: program.what.clone(), undo: Vec::new() });
         for op in &program.ops {
             match self.world.fault(op) {
                 Ok(undo) => {
@@ -297,11 +232,7 @@ impl<'w> Stack<'w> {
     pub fn undo(&mut self, id: &str) -> Result<()> {
         if id == "all" {
             let errors = self.undo_all();
-            return if errors.is_empty() {
-                Ok(())
-            } else {
-                Err(Error::Invalid(errors.join("; ")))
-            };
+            return if errors.is_empty() { Ok(()) } else { Err(Error::Invalid(errors.join("; "))) };
         }
         let at = self.made.iter().rposition(|m| m.id.as_deref() == Some(id));
         match at {
@@ -311,10 +242,7 @@ impl<'w> Stack<'w> {
             }
             None => {
                 let known: Vec<&str> = self.made.iter().filter_map(|m| m.id.as_deref()).collect();
-                Err(Error::Invalid(format!(
-                    "no fault {id:?} is in force to undo; in force are: {}",
-                    known.join(", ")
-                )))
+                Err(Error::Invalid(format!("no fault {id:?} is in force to undo; in force are: {}", known.join(", "))))
             }
         }
     }

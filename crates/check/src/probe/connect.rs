@@ -35,9 +35,7 @@ pub fn run(jobs: &[&Job], patience: Duration, nonce: u64) -> Result<Vec<Answer>>
         let mut later = VecDeque::new();
         while let Some(i) = rest.pop_front() {
             let key = listener_key(jobs[i]);
-            if key.as_ref().is_none_or(|k| batch.listeners.contains_key(k))
-                || batch.listeners.len() < LISTENERS
-            {
+            if key.as_ref().is_none_or(|k| batch.listeners.contains_key(k)) || batch.listeners.len() < LISTENERS {
                 if let Some(key) = key
                     && !batch.listeners.contains_key(&key)
                 {
@@ -52,10 +50,7 @@ pub fn run(jobs: &[&Job], patience: Duration, nonce: u64) -> Result<Vec<Answer>>
         batch.run(jobs, patience, nonce, &mut answers)?;
         rest = later;
     }
-    Ok(answers
-        .into_iter()
-        .map(|a| a.unwrap_or_else(|| Answer::failed(Cause::TimedOut)))
-        .collect())
+    Ok(answers.into_iter().map(|a| a.unwrap_or_else(|| Answer::failed(Cause::TimedOut))).collect())
 }
 
 type Key = (String, SocketAddr, bool);
@@ -70,13 +65,7 @@ fn port(job: &Job) -> (u16, bool) {
 
 fn listener_key(job: &Job) -> Option<Key> {
     let (port, udp) = port(job);
-    job.listen.as_ref().map(|place| {
-        (
-            place.node.to_string(),
-            SocketAddr::new(job.target, port),
-            udp,
-        )
-    })
+    job.listen.as_ref().map(|place| (place.node.to_string(), SocketAddr::new(job.target, port), udp))
 }
 
 /// What became of the wish to listen.
@@ -98,14 +87,10 @@ fn listen(job: &Job) -> Result<Opened> {
     match open_listener(at, udp) {
         Ok(socket) => Ok(Opened::Own(socket)),
         Err(e) if e.kind() == io::ErrorKind::AddrInUse => Ok(Opened::Service),
-        Err(e) if e.kind() == io::ErrorKind::AddrNotAvailable => Ok(Opened::Impossible(format!(
-            "{} does not have the address {}",
-            place.node, job.target
-        ))),
-        Err(e) => Ok(Opened::Impossible(format!(
-            "{}: cannot listen on {at}: {e}",
-            place.node
-        ))),
+        Err(e) if e.kind() == io::ErrorKind::AddrNotAvailable => {
+            Ok(Opened::Impossible(format!("{} does not have the address {}", place.node, job.target)))
+        }
+        Err(e) => Ok(Opened::Impossible(format!("{}: cannot listen on {at}: {e}", place.node))),
     }
 }
 
@@ -148,13 +133,7 @@ struct Batch {
 }
 
 impl Batch {
-    fn run(
-        &self,
-        jobs: &[&Job],
-        patience: Duration,
-        nonce: u64,
-        answers: &mut [Option<Answer>],
-    ) -> Result<()> {
+    fn run(&self, jobs: &[&Job], patience: Duration, nonce: u64, answers: &mut [Option<Answer>]) -> Result<()> {
         let servers: Vec<(&Socket, bool)> = self
             .listeners
             .iter()
@@ -179,36 +158,21 @@ impl Batch {
             clients.retain(|c| {
                 let over = now.duration_since(c.started) >= patience;
                 if over {
-                    answers[c.job] = Some(Answer {
-                        cause: Cause::TimedOut,
-                        rtt: None,
-                        listener: c.listener,
-                    });
+                    answers[c.job] = Some(Answer { cause: Cause::TimedOut, rtt: None, listener: c.listener });
                 }
                 !over
             });
             let Some(first) = clients.iter().map(|c| c.started).min() else {
                 continue;
             };
-            let left = patience
-                .saturating_sub(now.duration_since(first))
-                .max(Duration::from_micros(50));
+            let left = patience.saturating_sub(now.duration_since(first)).max(Duration::from_micros(50));
 
-            let mut fds: Vec<(BorrowedFd<'_>, Interest)> = servers
-                .iter()
-                .map(|(s, _)| (s.as_fd(), Interest::READ))
-                .collect();
+            let mut fds: Vec<(BorrowedFd<'_>, Interest)> =
+                servers.iter().map(|(s, _)| (s.as_fd(), Interest::READ)).collect();
             fds.extend(accepted.iter().map(|a| (a.as_fd(), Interest::READ)));
             fds.extend(clients.iter().map(|c| {
                 let connecting = c.connected.is_none() && !port(jobs[c.job]).1;
-                (
-                    c.socket.as_fd(),
-                    if connecting {
-                        Interest::WRITE
-                    } else {
-                        Interest::READ
-                    },
-                )
+                (c.socket.as_fd(), if connecting { Interest::WRITE } else { Interest::READ })
             }));
             let ready = poll(&fds, Some(left))?;
             drop(fds);
@@ -254,9 +218,7 @@ impl Batch {
             Some(Opened::Own(_)) => Listener::Own,
             Some(Opened::Service) => Listener::Service,
             Some(Opened::Impossible(detail)) => {
-                return Ok(Err(Answer::failed(Cause::ListenerNotUp {
-                    detail: detail.clone(),
-                })));
+                return Ok(Err(Answer::failed(Cause::ListenerNotUp { detail: detail.clone() })));
             }
         };
         job.from.netns.enter_here()?;
@@ -265,36 +227,17 @@ impl Batch {
             .map_err(|e| Error::socket(format!("{}: open a socket", job.from.node), e));
         let socket = match socket {
             Ok(socket) => socket,
-            Err(Error::Socket { source, .. })
-                if source.kind() == io::ErrorKind::AddrNotAvailable =>
-            {
-                return Ok(Err(Answer::failed(cause::of_error(
-                    &source,
-                    None,
-                    &job.from.node,
-                    job.target,
-                ))));
+            Err(Error::Socket { source, .. }) if source.kind() == io::ErrorKind::AddrNotAvailable => {
+                return Ok(Err(Answer::failed(cause::of_error(&source, None, &job.from.node, job.target))));
             }
             Err(e) => return Err(e),
         };
-        let client = Client {
-            job: number,
-            socket,
-            started: Instant::now(),
-            sent_ns: sock::now_ns(),
-            connected: None,
-            listener,
-        };
+        let client =
+            Client { job: number, socket, started: Instant::now(), sent_ns: sock::now_ns(), connected: None, listener };
         let started = client.socket.connect(&to.into());
         let failed = |e: &io::Error| {
-            let queued = sock::receive_error(&client.socket, &mut [0; 64])
-                .ok()
-                .flatten();
-            Answer {
-                cause: cause::of_error(e, queued.as_ref(), &job.from.node, job.target),
-                rtt: None,
-                listener,
-            }
+            let queued = sock::receive_error(&client.socket, &mut [0; 64]).ok().flatten();
+            Answer { cause: cause::of_error(e, queued.as_ref(), &job.from.node, job.target), rtt: None, listener }
         };
         match started {
             Err(e) if e.raw_os_error() != Some(EINPROGRESS) => return Ok(Err(failed(&e))),
@@ -332,20 +275,7 @@ fn client_socket(to: SocketAddr, udp: bool, source: Option<IpAddr>) -> io::Resul
 fn question(nonce: u64, number: usize, port: u16) -> Vec<u8> {
     if port == 53 {
         // RFC 1035 §4.1: id, recursion desired, one question: the root's NS records.
-        let mut q = vec![
-            (nonce >> 8) as u8,
-            nonce as u8,
-            1,
-            0,
-            0,
-            1,
-            0,
-            0,
-            0,
-            0,
-            0,
-            0,
-        ];
+        let mut q = vec![(nonce >> 8) as u8, nonce as u8, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
         q.extend([0, 0, 2, 0, 1]);
         return q;
     }
@@ -358,13 +288,7 @@ impl Client {
     /// After something happened on the socket: the answer, or `None` to wait on.
     fn progress(&mut self, job: &Job, nonce: u64) -> Option<Answer> {
         let (port, udp) = port(job);
-        let done = |cause: Cause, rtt: Option<Duration>| {
-            Some(Answer {
-                cause,
-                rtt,
-                listener: self.listener,
-            })
-        };
+        let done = |cause: Cause, rtt: Option<Duration>| Some(Answer { cause, rtt, listener: self.listener });
         let fail = |e: &io::Error, socket: &Socket| {
             let queued = sock::receive_error(socket, &mut [0; 64]).ok().flatten();
             cause::of_error(e, queued.as_ref(), &job.from.node, job.target)
@@ -372,10 +296,7 @@ impl Client {
         // The error queue first: it knows who complained.
         if let Ok(Some(q)) = sock::receive_error(&self.socket, &mut [0; 64]) {
             let e = io::Error::from_raw_os_error(q.errno);
-            return done(
-                cause::of_error(&e, Some(&q), &job.from.node, job.target),
-                None,
-            );
+            return done(cause::of_error(&e, Some(&q), &job.from.node, job.target), None);
         }
         if udp {
             let mut buffer = [0u8; 2048];
@@ -386,10 +307,7 @@ impl Client {
                     if self.listener == Listener::Own && buffer[..got.length] != expected[..] {
                         return None;
                     }
-                    done(
-                        Cause::Ok,
-                        Some(Duration::from_nanos(got.at_ns.saturating_sub(self.sent_ns))),
-                    )
+                    done(Cause::Ok, Some(Duration::from_nanos(got.at_ns.saturating_sub(self.sent_ns))))
                 }
                 Err(e) => {
                     let cause = fail(&e, &self.socket);
@@ -425,12 +343,7 @@ impl Client {
                 let _ = self.socket.set_linger(Some(Duration::ZERO));
                 done(Cause::Ok, self.connected)
             }
-            Ok(_) => done(
-                Cause::Mismatch {
-                    detail: "the listener sent back something else".into(),
-                },
-                None,
-            ),
+            Ok(_) => done(Cause::Mismatch { detail: "the listener sent back something else".into() }, None),
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => None,
             Err(e) => {
                 let cause = fail(&e, &self.socket);

@@ -50,12 +50,8 @@ pub fn run(jobs: &[&Job], patience: Duration, nonce: u64) -> Result<Vec<Answer>>
                     open_count += 1;
                 }
                 Err(e) => {
-                    answers[job] = Some(Answer::failed(cause::of_error(
-                        &e,
-                        None,
-                        &jobs[job].from.node,
-                        jobs[job].target,
-                    )))
+                    answers[job] =
+                        Some(Answer::failed(cause::of_error(&e, None, &jobs[job].from.node, jobs[job].target)))
                 }
             }
         }
@@ -76,10 +72,7 @@ pub fn run(jobs: &[&Job], patience: Duration, nonce: u64) -> Result<Vec<Answer>>
             continue;
         };
         let left = patience_ns.saturating_sub(now.saturating_sub(sent_at[*first]));
-        let fds: Vec<_> = askers
-            .iter()
-            .map(|a| (a.socket.as_fd(), Interest::READ))
-            .collect();
+        let fds: Vec<_> = askers.iter().map(|a| (a.socket.as_fd(), Interest::READ)).collect();
         let ready = poll(&fds, Some(Duration::from_nanos(left.max(50_000))))?;
         for (asker, ready) in askers.iter_mut().zip(ready) {
             if !ready.any() {
@@ -100,10 +93,7 @@ pub fn run(jobs: &[&Job], patience: Duration, nonce: u64) -> Result<Vec<Answer>>
             }
         }
     }
-    Ok(answers
-        .into_iter()
-        .map(|a| a.unwrap_or_else(|| Answer::failed(Cause::TimedOut)))
-        .collect())
+    Ok(answers.into_iter().map(|a| a.unwrap_or_else(|| Answer::failed(Cause::TimedOut))).collect())
 }
 
 /// One socket for each node, family and source address; and which of them each job uses.
@@ -119,9 +109,10 @@ fn open(jobs: &[&Job], nonce: u64) -> Result<(Vec<Asker>, Vec<usize>)> {
                 job.from.netns.enter_here()?;
                 // The low bits of the nonce, different for each socket of the batch.
                 let id = (nonce as u16).wrapping_add(askers.len() as u16);
-                askers.push(asker(job, id).map_err(|e| {
-                    Error::socket(format!("{}: open a raw ICMP socket", job.from.node), e)
-                })?);
+                askers.push(
+                    asker(job, id)
+                        .map_err(|e| Error::socket(format!("{}: open a raw ICMP socket", job.from.node), e))?,
+                );
                 index.insert(key, askers.len() - 1);
                 askers.len() - 1
             }
@@ -133,11 +124,7 @@ fn open(jobs: &[&Job], nonce: u64) -> Result<(Vec<Asker>, Vec<usize>)> {
 
 fn asker(job: &Job, id: u16) -> std::io::Result<Asker> {
     let v6 = job.target.is_ipv6();
-    let (domain, protocol) = if v6 {
-        (Domain::IPV6, Protocol::ICMPV6)
-    } else {
-        (Domain::IPV4, Protocol::ICMPV4)
-    };
+    let (domain, protocol) = if v6 { (Domain::IPV6, Protocol::ICMPV6) } else { (Domain::IPV4, Protocol::ICMPV4) };
     let socket = Socket::new(domain, Type::RAW, Some(protocol))?;
     socket.set_nonblocking(true)?;
     sock::stamp_arrivals(&socket)?;
@@ -146,13 +133,7 @@ fn asker(job: &Job, id: u16) -> std::io::Result<Asker> {
         // An address that is gone shows when sending; other probes of the node may still work.
         let _ = socket.bind(&SocketAddr::new(source, 0).into());
     }
-    Ok(Asker {
-        socket,
-        id,
-        v6,
-        sequence: 0,
-        sent: HashMap::new(),
-    })
+    Ok(Asker { socket, id, v6, sequence: 0, sent: HashMap::new() })
 }
 
 /// An order in which the askers take turns, each starting at another of its targets, so that no target hears from all at once.
@@ -184,13 +165,7 @@ fn send(asker: &mut Asker, job: &Job, number: usize, nonce: u64) -> std::io::Res
     let message = match job.target {
         IpAddr::V4(_) => icmp::echo_request_v4(asker.id, sequence, &payload),
         // The kernel writes the checksum of raw ICMPv6 sockets itself (RFC 3542 §3.1).
-        IpAddr::V6(to) => icmp::echo_request_v6(
-            std::net::Ipv6Addr::UNSPECIFIED,
-            to,
-            asker.id,
-            sequence,
-            &payload,
-        ),
+        IpAddr::V6(to) => icmp::echo_request_v6(std::net::Ipv6Addr::UNSPECIFIED, to, asker.id, sequence, &payload),
     };
     let to = SocketAddr::new(job.target, 0).into();
     match asker.socket.send_to(&message, &to) {
@@ -201,11 +176,7 @@ fn send(asker: &mut Asker, job: &Job, number: usize, nonce: u64) -> std::io::Res
 }
 
 /// The next answer or error message that is about one of our jobs; `None` when the socket is drained.
-fn receive(
-    asker: &mut Asker,
-    jobs: &[&Job],
-    nonce: u64,
-) -> Result<Option<(usize, Result<u64, Cause>)>> {
+fn receive(asker: &mut Asker, jobs: &[&Job], nonce: u64) -> Result<Option<(usize, Result<u64, Cause>)>> {
     let mut buffer = [0u8; 2048];
     loop {
         let got = match sock::receive(&asker.socket, &mut buffer) {
@@ -215,23 +186,14 @@ fn receive(
         };
         let bytes = &buffer[..got.length];
         let (message, icmp_type, icmp_code) = if asker.v6 {
-            (
-                icmp::parse_v6(bytes),
-                bytes.first().copied(),
-                bytes.get(1).copied(),
-            )
+            (icmp::parse_v6(bytes), bytes.first().copied(), bytes.get(1).copied())
         } else {
             // A raw IPv4 socket hands out the IP header too.
             let header = usize::from(bytes.first().copied().unwrap_or(0) & 0x0f) * 4;
             let body = bytes.get(header..).unwrap_or_default();
-            (
-                icmp::parse_v4(body),
-                body.first().copied(),
-                body.get(1).copied(),
-            )
+            (icmp::parse_v4(body), body.first().copied(), body.get(1).copied())
         };
-        let (Ok(message), Some(icmp_type), Some(icmp_code), Some(from)) =
-            (message, icmp_type, icmp_code, got.from)
+        let (Ok(message), Some(icmp_type), Some(icmp_code), Some(from)) = (message, icmp_type, icmp_code, got.from)
         else {
             continue;
         };
@@ -248,36 +210,15 @@ fn receive(
                     return Ok(Some((job, Ok(got.at_ns))));
                 }
             }
-            Message::Unreachable {
-                quoted: Some(q), ..
-            }
-            | Message::TimeExceeded {
-                quoted: Some(q), ..
-            } => {
+            Message::Unreachable { quoted: Some(q), .. } | Message::TimeExceeded { quoted: Some(q), .. } => {
                 if let Some(job) = about(asker, &q) {
-                    let cause = cause::of_icmp(
-                        asker.v6,
-                        icmp_type,
-                        icmp_code,
-                        0,
-                        from.ip(),
-                        jobs[job].target,
-                    );
+                    let cause = cause::of_icmp(asker.v6, icmp_type, icmp_code, 0, from.ip(), jobs[job].target);
                     return Ok(Some((job, Err(cause))));
                 }
             }
-            Message::TooBig {
-                mtu,
-                quoted: Some(q),
-            } => {
+            Message::TooBig { mtu, quoted: Some(q) } => {
                 if let Some(job) = about(asker, &q) {
-                    return Ok(Some((
-                        job,
-                        Err(Cause::TooBig {
-                            mtu,
-                            from: Some(from.ip()),
-                        }),
-                    )));
+                    return Ok(Some((job, Err(Cause::TooBig { mtu, from: Some(from.ip()) }))));
                 }
             }
             _ => {}

@@ -33,10 +33,7 @@ impl Place {
     /// # Errors
     /// When the node is unknown or gone.
     pub fn of(world: &dyn World, node: &NodeName) -> Result<Place> {
-        Ok(Place {
-            node: node.clone(),
-            netns: Arc::new(world.netns(node)?),
-        })
+        Ok(Place { node: node.clone(), netns: Arc::new(world.netns(node)?) })
     }
 }
 
@@ -79,11 +76,7 @@ pub struct Answer {
 
 impl Answer {
     fn failed(cause: Cause) -> Answer {
-        Answer {
-            cause,
-            rtt: None,
-            listener: Listener::None,
-        }
+        Answer { cause, rtt: None, listener: Listener::None }
     }
 
     /// True when it arrived and was answered.
@@ -97,15 +90,9 @@ pub const PATIENCE: Duration = Duration::from_secs(1);
 
 /// How long a probe in this lab waits: [`PATIENCE`], and what the file's own impairments can add on the way there and back.
 pub fn patience(world: &dyn World) -> Duration {
-    let delays = world
-        .plan()
-        .links
-        .iter()
-        .flat_map(|l| &l.ends)
-        .filter_map(|e| e.impair.as_ref());
-    let all: Duration = delays
-        .map(|i| i.delay.map_or(Duration::ZERO, |d| d.0) + i.jitter.map_or(Duration::ZERO, |d| d.0))
-        .sum();
+    let delays = world.plan().links.iter().flat_map(|l| &l.ends).filter_map(|e| e.impair.as_ref());
+    let all: Duration =
+        delays.map(|i| i.delay.map_or(Duration::ZERO, |d| d.0) + i.jitter.map_or(Duration::ZERO, |d| d.0)).sum();
     PATIENCE + all.min(Duration::from_secs(4))
 }
 
@@ -119,9 +106,7 @@ pub fn run(jobs: &[Job], patience: Duration, nonce: u64) -> Result<Vec<Answer>> 
     thread::scope(|scope| {
         let batch = || -> Result<()> {
             for (echo, engine) in [(true, icmp::run as Engine), (false, connect::run as Engine)] {
-                let chosen: Vec<usize> = (0..jobs.len())
-                    .filter(|i| is_echo(&jobs[*i]) == echo)
-                    .collect();
+                let chosen: Vec<usize> = (0..jobs.len()).filter(|i| is_echo(&jobs[*i]) == echo).collect();
                 if chosen.is_empty() {
                     continue;
                 }
@@ -136,14 +121,9 @@ pub fn run(jobs: &[Job], patience: Duration, nonce: u64) -> Result<Vec<Answer>> 
             .name("netloom-probe".into())
             .spawn_scoped(scope, batch)
             .map_err(|e| Error::socket("start the probing thread", e))?;
-        thread
-            .join()
-            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })?;
-    Ok(answers
-        .into_iter()
-        .map(|a| a.unwrap_or_else(|| Answer::failed(Cause::TimedOut)))
-        .collect())
+    Ok(answers.into_iter().map(|a| a.unwrap_or_else(|| Answer::failed(Cause::TimedOut))).collect())
 }
 
 /// Runs jobs on the calling thread, which wanders through namespaces.

@@ -33,15 +33,8 @@ fn nodes(plan: &Plan, findings: &[Finding]) -> Vec<NodeName> {
     let mut found: Vec<NodeName> = Vec::new();
     for finding in findings {
         let text = format!("{} {}", finding.subject, finding.found);
-        let words: Vec<&str> = text
-            .split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'))
-            .collect();
-        let mut named: Vec<NodeName> = plan
-            .nodes
-            .keys()
-            .filter(|n| words.contains(&n.as_str()))
-            .cloned()
-            .collect();
+        let words: Vec<&str> = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-')).collect();
+        let mut named: Vec<NodeName> = plan.nodes.keys().filter(|n| words.contains(&n.as_str())).cloned().collect();
         named.sort_by_key(|n| words.iter().position(|w| *w == n.as_str()));
         if let [a, b, ..] = named.as_slice() {
             let between = way(plan, a, b);
@@ -96,11 +89,7 @@ fn about(world: &dyn World, plan: &Plan, node: &NodeName, all: &mut Vec<Evidence
     let mut add = |title: &str, text: Result<String>| {
         let text = text.unwrap_or_else(|e| format!("(not available: {e})"));
         if !text.trim().is_empty() {
-            all.push(Evidence {
-                node: Some(node.clone()),
-                title: title.into(),
-                text: first_lines(&text),
-            });
+            all.push(Evidence { node: Some(node.clone()), title: title.into(), text: first_lines(&text) });
         }
     };
     add("links", observe::links_text(world, node));
@@ -121,23 +110,11 @@ fn about(world: &dyn World, plan: &Plan, node: &NodeName, all: &mut Vec<Evidence
             add(title, world.vty(node, daemon, command));
         }
     }
-    for end in plan
-        .links
-        .iter()
-        .flat_map(|l| &l.ends)
-        .filter(|e| e.node == *node && e.acl.is_some())
-    {
+    for end in plan.links.iter().flat_map(|l| &l.ends).filter(|e| e.node == *node && e.acl.is_some()) {
         let end = end.end();
         let text = world.acl_counters(&end).map(|rules| {
             let line = |r: &netloom_engine::AclCounter| {
-                format!(
-                    "{:?} {}: {} — {} packets",
-                    r.direction,
-                    r.index + 1,
-                    r.rule,
-                    r.packets
-                )
-                .to_lowercase()
+                format!("{:?} {}: {} — {} packets", r.direction, r.index + 1, r.rule, r.packets).to_lowercase()
             };
             rules.iter().map(line).collect::<Vec<_>>().join("\n")
         });
@@ -158,9 +135,5 @@ fn first_lines(text: &str) -> String {
     if lines.len() <= LINES {
         return text.trim_end().to_string();
     }
-    format!(
-        "{}\n… {} more lines",
-        lines[..LINES].join("\n"),
-        lines.len() - LINES
-    )
+    format!("{}\n… {} more lines", lines[..LINES].join("\n"), lines.len() - LINES)
 }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use netloom_api::test::{Severity, Test};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::run::contention::Sample;
 use crate::verdict::{Cause, Event, RunResult, Status, StepResult, TestResult};
 use crate::world::World;
@@ -23,6 +23,8 @@ pub struct Options<'a> {
     pub only: Vec<String>,
     /// Tags; empty: all.
     pub tags: Vec<String>,
+    /// What earlier runs came to, for tests that need tests of theirs.
+    pub before: &'a [TestResult],
     /// Raised by a signal handler: the test under way is ended, its faults are put back, the rest is skipped.
     pub interrupted: &'a AtomicBool,
     /// Told as it happens.
@@ -45,25 +47,18 @@ pub fn run(world: &dyn World, options: &mut Options<'_>) -> Result<RunResult> {
 ///
 /// # Errors
 /// As [`run`].
-pub fn run_tests(
-    world: &dyn World,
-    tests: &[Test],
-    options: &mut Options<'_>,
-) -> Result<RunResult> {
-    let order = select::select(tests, &options.only, &options.tags)?;
+pub fn run_tests(world: &dyn World, tests: &[Test], options: &mut Options<'_>) -> Result<RunResult> {
+    let earlier: Vec<&str> = options.before.iter().map(|r| r.name.as_str()).collect();
+    let order = select::select(tests, &options.only, &options.tags, &earlier)?;
     let started = world.now();
     let mut results: Vec<TestResult> = Vec::new();
     for (index, test) in order.iter().enumerate() {
-        (options.progress)(Event::TestStarted {
-            name: &test.name,
-            index,
-            total: order.len(),
-        });
-        let unmet = test.needs.iter().find(|need| {
-            !results
-                .iter()
-                .any(|r| r.name == **need && r.status == Status::Passed)
-        });
+        (options.progress)(Event::TestStarted { name: &test.name, index, total: order.len() });
+        let met = |need: &str| {
+            let mut all = results.iter().chain(options.before);
+            all.any(|r| r.name == need && r.status == Status::Passed)
+        };
+        let unmet = test.needs.iter().find(|need| !met(need));
         let skipped = if options.interrupted.load(Ordering::Relaxed) {
             Some(Cause::Interrupted)
         } else {
@@ -76,10 +71,16 @@ pub fn run_tests(
         (options.progress)(Event::TestDone { result: &result });
         results.push(result);
     }
-    Ok(RunResult {
-        tests: results,
-        duration: world.now().saturating_duration_since(started),
-    })
+    Ok(RunResult { tests: results, duration: world.now().saturating_duration_since(started) })
+}
+
+/// A run that could not begin, as a result: for callers that report results and nothing else.
+pub fn refused(error: &Error) -> RunResult {
+    let mut result = blank(&Test { name: "tests".into(), ..Test::default() });
+    result.status = Status::Error;
+    result.message = error.to_string();
+    result.cause = Some(error.cause());
+    RunResult { tests: vec![result], duration: Duration::ZERO }
 }
 
 fn skip(test: &Test, cause: Cause, now: Instant) -> TestResult {
@@ -118,44 +119,23 @@ fn one(world: &dyn World, test: &Test, options: &mut Options<'_>) -> TestResult 
     // Faults stand in `bench.faults`, which is outside: a panic leaves them there to be put back below.
     let body = catch_unwind(AssertUnwindSafe(|| {
         let mut tell = |e: Told<'_>| match e {
-            Told::Start(what) => progress(Event::StepStarted {
-                test: &test.name,
-                what,
-            }),
-            Told::Done(step) => progress(Event::StepDone {
-                test: &test.name,
-                step,
-            }),
+            Told::Start(what) => progress(Event::StepStarted { test: &test.name, what }),
+            Told::Done(step) => progress(Event::StepDone { test: &test.name, step }),
         };
         bench.run(&mut tell)
     }));
     if let Err(panic) = body {
-        let detail = panic
-            .downcast_ref::<&str>()
-            .map(|s| s.to_string())
-            .or_else(|| panic.downcast_ref::<String>().cloned());
+        let detail =
+            panic.downcast_ref::<&str>().map(|s| s.to_string()).or_else(|| panic.downcast_ref::<String>().cloned());
         bench.steps.push(steps::broken(
             "the test",
-            Cause::Internal {
-                detail: format!("netloom panicked: {}", detail.unwrap_or_default()),
-            },
+            Cause::Internal { detail: format!("netloom panicked: {}", detail.unwrap_or_default()) },
         ));
     }
-    let worst = bench
-        .steps
-        .iter()
-        .map(|s| s.status)
-        .max()
-        .unwrap_or(Status::Error);
+    let worst = bench.steps.iter().map(|s| s.status).max().unwrap_or(Status::Error);
     if worst != Status::Passed {
-        let findings: Vec<_> = bench
-            .steps
-            .iter()
-            .flat_map(|s| &s.findings)
-            .cloned()
-            .collect();
-        result.evidence = catch_unwind(AssertUnwindSafe(|| evidence::collect(world, &findings)))
-            .unwrap_or_default();
+        let findings: Vec<_> = bench.steps.iter().flat_map(|s| &s.findings).cloned().collect();
+        result.evidence = catch_unwind(AssertUnwindSafe(|| evidence::collect(world, &findings))).unwrap_or_default();
     }
     bench.end_streams();
     result.not_reverted = bench.faults.undo_all();
@@ -169,10 +149,7 @@ fn one(world: &dyn World, test: &Test, options: &mut Options<'_>) -> TestResult 
 
 /// Status, cause and message from the steps.
 fn judge(result: &mut TestResult, severity: Severity, worst: Status) {
-    let step: Option<&StepResult> = result
-        .steps
-        .iter()
-        .find(|s| s.status == worst && s.status != Status::Passed);
+    let step: Option<&StepResult> = result.steps.iter().find(|s| s.status == worst && s.status != Status::Passed);
     if let Some(step) = step {
         let finding = step.findings.iter().max_by_key(|f| f.status);
         result.cause = finding.map(|f| f.cause.clone());
@@ -188,11 +165,8 @@ fn judge(result: &mut TestResult, severity: Severity, worst: Status) {
     if !result.not_reverted.is_empty() {
         let detail = result.not_reverted.join("; ");
         result.status = Status::Error;
-        result.message = if result.message.is_empty() {
-            detail.clone()
-        } else {
-            format!("{}; {detail}", result.message)
-        };
+        result.message =
+            if result.message.is_empty() { detail.clone() } else { format!("{}; {detail}", result.message) };
         result.cause = result.cause.take().or(Some(Cause::Internal { detail }));
     }
 }

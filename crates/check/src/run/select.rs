@@ -4,18 +4,19 @@ use netloom_api::test::{Test, glob};
 
 use crate::error::{Error, Result};
 
-/// Tests chosen by name pattern (`only`) and tag, with all they need, each after what it needs; otherwise in the order of the file.
+/// Tests chosen by name pattern (`only`) and tag, with all they need, each after what it needs; otherwise in the order of the file. What is
+/// needed of `earlier` tests has run already.
 ///
 /// # Errors
 /// [`Error::Nothing`] when nothing is chosen; [`Error::Invalid`] when tests need each other in a circle or need one that does not exist.
-pub fn select<'t>(tests: &'t [Test], only: &[String], tags: &[String]) -> Result<Vec<&'t Test>> {
+pub fn select<'t>(tests: &'t [Test], only: &[String], tags: &[String], earlier: &[&str]) -> Result<Vec<&'t Test>> {
     let chosen = |t: &&Test| {
         (only.is_empty() || only.iter().any(|p| glob(p, &t.name)))
             && (tags.is_empty() || t.tags.iter().any(|tag| tags.contains(tag)))
     };
     let mut order: Vec<&Test> = Vec::new();
     for test in tests.iter().filter(chosen) {
-        visit(tests, test, &mut Vec::new(), &mut order)?;
+        visit(tests, test, earlier, &mut Vec::new(), &mut order)?;
     }
     if order.is_empty() {
         let known: Vec<&str> = tests.iter().map(|t| t.name.as_str()).collect();
@@ -38,6 +39,7 @@ pub fn select<'t>(tests: &'t [Test], only: &[String], tags: &[String]) -> Result
 fn visit<'t>(
     tests: &'t [Test],
     test: &'t Test,
+    earlier: &[&str],
     path: &mut Vec<&'t str>,
     order: &mut Vec<&'t Test>,
 ) -> Result<()> {
@@ -45,14 +47,13 @@ fn visit<'t>(
         return Ok(());
     }
     if path.contains(&test.name.as_str()) {
-        return Err(Error::Invalid(format!(
-            "tests need each other in a circle: {} → {}",
-            path.join(" → "),
-            test.name
-        )));
+        return Err(Error::Invalid(format!("tests need each other in a circle: {} → {}", path.join(" → "), test.name)));
     }
     path.push(&test.name);
     for need in &test.needs {
+        if earlier.contains(&need.as_str()) {
+            continue;
+        }
         let Some(needed) = tests.iter().find(|t| t.name == *need) else {
             let known: Vec<&str> = tests.iter().map(|t| t.name.as_str()).collect();
             return Err(Error::Invalid(format!(
@@ -61,7 +62,7 @@ fn visit<'t>(
                 known.join(", ")
             )));
         };
-        visit(tests, needed, path, order)?;
+        visit(tests, needed, earlier, path, order)?;
     }
     path.pop();
     order.push(test);
@@ -74,51 +75,28 @@ mod tests {
 
     fn test(name: &str, needs: &[&str], tags: &[&str]) -> Test {
         let words = |w: &[&str]| w.iter().map(|s| s.to_string()).collect();
-        Test {
-            name: name.into(),
-            needs: words(needs),
-            tags: words(tags),
-            ..Test::default()
-        }
+        Test { name: name.into(), needs: words(needs), tags: words(tags), ..Test::default() }
     }
 
     fn names(r: Result<Vec<&Test>>) -> Vec<String> {
-        r.expect("a selection")
-            .into_iter()
-            .map(|t| t.name.clone())
-            .collect()
+        r.expect("a selection").into_iter().map(|t| t.name.clone()).collect()
     }
 
     #[test]
     fn what_a_test_needs_runs_first() {
-        let all = [
-            test("c", &["a"], &["slow"]),
-            test("a", &[], &[]),
-            test("b", &[], &["slow"]),
-        ];
-        assert_eq!(names(select(&all, &[], &[])), ["a", "c", "b"]);
-        assert_eq!(names(select(&all, &["c".into()], &[])), ["a", "c"]);
-        assert_eq!(names(select(&all, &[], &["slow".into()])), ["a", "c", "b"]);
-        assert_eq!(names(select(&all, &["b*".into()], &["slow".into()])), ["b"]);
+        let all = [test("c", &["a"], &["slow"]), test("a", &[], &[]), test("b", &[], &["slow"])];
+        assert_eq!(names(select(&all, &[], &[], &[])), ["a", "c", "b"]);
+        assert_eq!(names(select(&all, &["c".into()], &[], &[])), ["a", "c"]);
+        assert_eq!(names(select(&all, &[], &["slow".into()], &[])), ["a", "c", "b"]);
+        assert_eq!(names(select(&all, &["b*".into()], &["slow".into()], &[])), ["b"]);
     }
 
     #[test]
     fn a_choice_of_nothing_and_circles_are_errors() {
-        let all = [
-            test("a", &["b"], &[]),
-            test("b", &["a"], &[]),
-            test("c", &["zz"], &[]),
-        ];
-        assert!(matches!(
-            select(&all, &["x".into()], &[]),
-            Err(Error::Nothing { .. })
-        ));
-        assert!(matches!(select(&[], &[], &[]), Err(Error::Nothing { .. })));
-        assert!(
-            matches!(select(&all, &["a".into()], &[]), Err(Error::Invalid(m)) if m.contains("circle"))
-        );
-        assert!(
-            matches!(select(&all, &["c".into()], &[]), Err(Error::Invalid(m)) if m.contains("zz"))
-        );
+        let all = [test("a", &["b"], &[]), test("b", &["a"], &[]), test("c", &["zz"], &[])];
+        assert!(matches!(select(&all, &["x".into()], &[], &[]), Err(Error::Nothing { .. })));
+        assert!(matches!(select(&[], &[], &[], &[]), Err(Error::Nothing { .. })));
+        assert!(matches!(select(&all, &["a".into()], &[], &[]), Err(Error::Invalid(m)) if m.contains("circle")));
+        assert!(matches!(select(&all, &["c".into()], &[], &[]), Err(Error::Invalid(m)) if m.contains("zz")));
     }
 }

@@ -44,30 +44,16 @@ pub(super) fn settle(
     interrupted: &AtomicBool,
     tell: &mut dyn FnMut(Told<'_>),
 ) -> Vec<StepResult> {
-    let (measuring, asking): (Vec<&Expect>, Vec<&Expect>) =
-        expects.iter().partition(|e| expect::measures(e));
+    let (measuring, asking): (Vec<&Expect>, Vec<&Expect>) = expects.iter().partition(|e| expect::measures(e));
     let mut results = group(&asking, context, patience, interrupted, tell);
     let bad = results.iter().any(|r| r.status != Status::Passed);
     if !bad {
-        let once = Patience {
-            within: if patience.said {
-                patience.within
-            } else {
-                Duration::ZERO
-            },
-            ..patience
-        };
+        let once = Patience { within: if patience.said { patience.within } else { Duration::ZERO }, ..patience };
         // An outage does not get better by waiting, and holding would only be taken again.
-        let once = Patience {
-            hold: Duration::ZERO,
-            ..once
-        };
+        let once = Patience { hold: Duration::ZERO, ..once };
         for e in measuring {
             let retry = !matches!(e, Expect::Outage(_));
-            let patience = Patience {
-                within: if retry { once.within } else { Duration::ZERO },
-                ..once
-            };
+            let patience = Patience { within: if retry { once.within } else { Duration::ZERO }, ..once };
             results.extend(group(&[e], context, patience, interrupted, tell));
         }
     }
@@ -158,19 +144,10 @@ fn group(
         .collect()
 }
 
-fn result(
-    one: Looked<'_>,
-    total: Duration,
-    broke: Option<Duration>,
-    interrupted: bool,
-) -> StepResult {
+fn result(one: Looked<'_>, total: Duration, broke: Option<Duration>, interrupted: bool) -> StepResult {
     let mut check = one.check.unwrap_or_default();
     if interrupted && !check.holds() {
-        check.fail(
-            expect::describe(one.expect),
-            "to be tried",
-            Cause::Interrupted,
-        );
+        check.fail(expect::describe(one.expect), "to be tried", Cause::Interrupted);
     }
     let status = check.status();
     if let (Some(held), Some(first)) = (broke, check.findings.first_mut()) {

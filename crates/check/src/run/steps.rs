@@ -32,23 +32,10 @@ pub(super) struct Bench<'w> {
 
 /// A step that ended at once.
 pub(super) fn broken(what: &str, cause: Cause) -> StepResult {
-    let status = if cause.is_error() {
-        Status::Error
-    } else {
-        Status::Failed
-    };
-    let finding = Finding {
-        subject: what.into(),
-        status,
-        expected: "to be done".into(),
-        found: cause.to_string(),
-        cause,
-    };
-    StepResult {
-        status,
-        findings: vec![finding],
-        ..blank(StepKind::Expect, what)
-    }
+    let status = if cause.is_error() { Status::Error } else { Status::Failed };
+    let finding =
+        Finding { subject: what.into(), status, expected: "to be done".into(), found: cause.to_string(), cause };
+    StepResult { status, findings: vec![finding], ..blank(StepKind::Expect, what) }
 }
 
 fn blank(kind: StepKind, what: &str) -> StepResult {
@@ -68,19 +55,8 @@ fn blank(kind: StepKind, what: &str) -> StepResult {
 }
 
 impl<'w> Bench<'w> {
-    pub(super) fn new(
-        world: &'w dyn World,
-        test: &'w Test,
-        interrupted: &'w AtomicBool,
-    ) -> Bench<'w> {
-        Bench {
-            world,
-            test,
-            interrupted,
-            context: Context::new(world),
-            faults: Stack::new(world),
-            steps: Vec::new(),
-        }
+    pub(super) fn new(world: &'w dyn World, test: &'w Test, interrupted: &'w AtomicBool) -> Bench<'w> {
+        Bench { world, test, interrupted, context: Context::new(world), faults: Stack::new(world), steps: Vec::new() }
     }
 
     /// Runs the whole test; stops at the first step that does not pass.
@@ -89,17 +65,12 @@ impl<'w> Bench<'w> {
         if test.steps.is_empty() && test.expect.is_empty() {
             self.steps.push(broken(
                 "the test",
-                Cause::MatchedNothing {
-                    what: format!("the test {:?} (no steps and no expectations)", test.name),
-                },
+                Cause::MatchedNothing { what: format!("the test {:?} (no steps and no expectations)", test.name) },
             ));
             return;
         }
         for traffic in &test.traffic {
-            let what = format!(
-                "traffic {} from {} to {}",
-                traffic.id, traffic.from, traffic.to
-            );
+            let what = format!("traffic {} from {} to {}", traffic.id, traffic.from, traffic.to);
             if !self.timed(StepKind::Traffic, &what, tell, |b| b.start_stream(traffic)) {
                 return;
             }
@@ -109,11 +80,8 @@ impl<'w> Bench<'w> {
                 return;
             }
         }
-        let (outage, rest): (Vec<Expect>, Vec<Expect>) = test
-            .expect
-            .iter()
-            .cloned()
-            .partition(|e| matches!(e, Expect::Outage(_)));
+        let (outage, rest): (Vec<Expect>, Vec<Expect>) =
+            test.expect.iter().cloned().partition(|e| matches!(e, Expect::Outage(_)));
         let patience = self.patience(None, None);
         if !self.settle(&rest, patience, tell) {
             return;
@@ -134,12 +102,7 @@ impl<'w> Bench<'w> {
         }
     }
 
-    fn settle(
-        &mut self,
-        expects: &[Expect],
-        patience: Patience,
-        tell: &mut dyn FnMut(Told<'_>),
-    ) -> bool {
+    fn settle(&mut self, expects: &[Expect], patience: Patience, tell: &mut dyn FnMut(Told<'_>)) -> bool {
         let results = settle(expects, &self.context, patience, self.interrupted, tell);
         let good = results.iter().all(|r| r.status == Status::Passed);
         self.steps.extend(results);
@@ -179,15 +142,9 @@ impl<'w> Bench<'w> {
                 Trouble::Error(e) => e.cause(),
                 Trouble::Cause(c) => c,
             };
-            step = StepResult {
-                kind,
-                ..broken(what, cause)
-            };
+            step = StepResult { kind, ..broken(what, cause) };
         } else if self.stopped() {
-            step = StepResult {
-                kind,
-                ..broken(what, Cause::Interrupted)
-            };
+            step = StepResult { kind, ..broken(what, Cause::Interrupted) };
         }
         step.duration = self.world.now().saturating_duration_since(start);
         tell(Told::Done(&step));
@@ -227,26 +184,15 @@ impl<'w> Bench<'w> {
                 if out.success() {
                     return Ok(());
                 }
-                let text = String::from_utf8_lossy(if out.stderr.is_empty() {
-                    &out.stdout
-                } else {
-                    &out.stderr
-                })
-                .into_owned();
-                let ended = if out.timed_out {
-                    "ran out of time".to_string()
-                } else {
-                    format!("ended with {}", out.status)
-                };
-                Err(Trouble::Cause(Cause::Command {
-                    detail: format!("the command {ended}: {}", text.trim()),
-                }))
+                let text =
+                    String::from_utf8_lossy(if out.stderr.is_empty() { &out.stdout } else { &out.stderr }).into_owned();
+                let ended =
+                    if out.timed_out { "ran out of time".to_string() } else { format!("ended with {}", out.status) };
+                Err(Trouble::Cause(Cause::Command { detail: format!("the command {ended}: {}", text.trim()) }))
             });
         }
         if let Some(id) = &step.undo {
-            return self.timed(StepKind::Undo, &format!("undo {id}"), tell, |b| {
-                Ok(b.faults.undo(id)?)
-            });
+            return self.timed(StepKind::Undo, &format!("undo {id}"), tell, |b| Ok(b.faults.undo(id)?));
         }
         let Some(fault) = &step.fault else {
             return true;
@@ -261,9 +207,7 @@ impl<'w> Bench<'w> {
             }
         };
         let what = program.what.clone();
-        self.timed(StepKind::Fault, &what, tell, |b| {
-            b.fault(fault.id.as_deref(), &program)
-        })
+        self.timed(StepKind::Fault, &what, tell, |b| b.fault(fault.id.as_deref(), &program))
     }
 
     fn fault(&mut self, id: Option<&str>, program: &fault::Program) -> Result<(), Trouble> {
@@ -293,21 +237,10 @@ impl<'w> Bench<'w> {
     /// Looks which streams cross what will be cut, for those whose outage the test asks for.
     fn watch_crossing(&mut self, program: &fault::Program) -> Result<()> {
         let asked = |id: &str| {
-            let all = self
-                .test
-                .steps
-                .iter()
-                .flat_map(|s| &s.expect)
-                .chain(&self.test.expect);
-            all.into_iter()
-                .any(|e| matches!(e, Expect::Outage(o) if o.crossing && o.flow == id))
+            let all = self.test.steps.iter().flat_map(|s| &s.expect).chain(&self.test.expect);
+            all.into_iter().any(|e| matches!(e, Expect::Outage(o) if o.crossing && o.flow == id))
         };
-        let streams: Vec<&Stream> = self
-            .context
-            .streams
-            .iter()
-            .filter(|s| asked(&s.spec().id))
-            .collect();
+        let streams: Vec<&Stream> = self.context.streams.iter().filter(|s| asked(&s.spec().id)).collect();
         if streams.is_empty() || program.cuts.is_empty() {
             return Ok(());
         }
@@ -327,7 +260,10 @@ impl<'w> Bench<'w> {
         let node = match node {
             Some(node) => node,
             None => self.context.owners.get(target).cloned().ok_or_else(|| {
-                Error::Invalid(format!("stream {:?}: {target} is no address of a node of the lab, so nobody there can count packets", traffic.id))
+                Error::Invalid(format!(
+                    "stream {:?}: {target} is no address of a node of the lab, so nobody there can count packets",
+                    traffic.id
+                ))
             })?,
         };
         let spec = StreamSpec {
@@ -344,26 +280,11 @@ impl<'w> Bench<'w> {
         let deadline = self.world.now() + self.test.within.map_or(WITHIN, |w| w.0);
         while !stream.has_arrived() {
             if self.stopped() || self.world.now() >= deadline {
-                let proto = if target.is_ipv6() {
-                    netloom_api::test::Proto::Icmp6
-                } else {
-                    netloom_api::test::Proto::Icmp
-                };
-                let job = Job {
-                    from: spec.from,
-                    source: spec.source,
-                    target,
-                    listen: None,
-                    proto,
-                };
-                let cause = probe::run(&[job], self.context.patience, self.world.nonce())?
-                    .remove(0)
-                    .cause;
-                return Err(Trouble::Cause(if cause == Cause::Ok {
-                    Cause::TimedOut
-                } else {
-                    cause
-                }));
+                let proto =
+                    if target.is_ipv6() { netloom_api::test::Proto::Icmp6 } else { netloom_api::test::Proto::Icmp };
+                let job = Job { from: spec.from, source: spec.source, target, listen: None, proto };
+                let cause = probe::run(&[job], self.context.patience, self.world.nonce())?.remove(0).cause;
+                return Err(Trouble::Cause(if cause == Cause::Ok { Cause::TimedOut } else { cause }));
             }
             self.world.sleep(Duration::from_millis(5));
         }
@@ -378,16 +299,10 @@ impl<'w> Bench<'w> {
         self.context.streams.iter().for_each(Stream::stop_sending);
         let mut before: Vec<u64> = Vec::new();
         // What the lab's own delays can hold back.
-        let pause =
-            Duration::from_millis(100) + self.context.patience.saturating_sub(probe::PATIENCE);
+        let pause = Duration::from_millis(100) + self.context.patience.saturating_sub(probe::PATIENCE);
         for _ in 0..20 {
             self.world.sleep(pause);
-            let now: Vec<u64> = self
-                .context
-                .streams
-                .iter()
-                .map(|s| s.flow().received)
-                .collect();
+            let now: Vec<u64> = self.context.streams.iter().map(|s| s.flow().received).collect();
             let all = self.context.streams.iter().all(|s| s.flow().lost == 0);
             if all || now == before {
                 break;

@@ -27,11 +27,7 @@ pub struct Flow {
 impl Flow {
     /// Share of packets lost, 0 to 1.
     pub fn loss(&self) -> f64 {
-        if self.sent == 0 {
-            0.0
-        } else {
-            self.lost as f64 / self.sent as f64
-        }
+        if self.sent == 0 { 0.0 } else { self.lost as f64 / self.sent as f64 }
     }
 }
 
@@ -42,19 +38,12 @@ impl Flow {
 /// arrival. On an ideal machine that is the longest gap between two arrivals less one interval; here a sender that was kept from running
 /// neither makes an outage nor lengthens one.
 pub fn account(sent: &[u64], arrivals: &[(u64, u64)], interval_ns: u64) -> Flow {
-    let mut flow = Flow {
-        sent: sent.len() as u64,
-        ..Flow::default()
-    };
+    let mut flow = Flow { sent: sent.len() as u64, ..Flow::default() };
     let sending = |n: u64| usize::try_from(n).ok().and_then(|n| sent.get(n)).copied();
     let (Some(first), Some(last)) = (sent.first().copied(), sent.last().copied()) else {
         return flow;
     };
-    let base = arrivals
-        .iter()
-        .filter_map(|(n, at)| Some(at.saturating_sub(sending(*n)?)))
-        .min()
-        .unwrap_or(0);
+    let base = arrivals.iter().filter_map(|(n, at)| Some(at.saturating_sub(sending(*n)?))).min().unwrap_or(0);
 
     let mut seen = HashSet::new();
     let mut highest: Option<u64> = None;
@@ -71,13 +60,8 @@ pub fn account(sent: &[u64], arrivals: &[(u64, u64)], interval_ns: u64) -> Flow 
         let Some(sent_at) = sending(*n) else { continue };
         if let Some(missing) = sent.get(due) {
             // How long this packet itself came late to the wire is the sender's doing.
-            let before = usize::try_from(*n)
-                .ok()
-                .and_then(|n| n.checked_sub(1))
-                .and_then(|p| sent.get(p));
-            let stall = before.map_or(0, |b| {
-                sent_at.saturating_sub(*b).saturating_sub(interval_ns)
-            });
+            let before = usize::try_from(*n).ok().and_then(|n| n.checked_sub(1)).and_then(|p| sent.get(p));
+            let stall = before.map_or(0, |b| sent_at.saturating_sub(*b).saturating_sub(interval_ns));
             note(missing + base, at.saturating_sub(stall), &mut flow);
         }
         while sent.get(due).is_some_and(|s| s + base <= *at) {
@@ -108,11 +92,7 @@ pub fn account(sent: &[u64], arrivals: &[(u64, u64)], interval_ns: u64) -> Flow 
 /// The value below which the share `p` (0 to 1) of an ascending list stays.
 pub fn percentile(sorted_ns: &[u64], p: f64) -> Option<Duration> {
     let last = sorted_ns.len().checked_sub(1)?;
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "bounded by the length of the list"
-    )]
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bounded by the length of the list")]
     let at = (p.clamp(0.0, 1.0) * last as f64).round() as usize;
     sorted_ns.get(at).copied().map(Duration::from_nanos)
 }
@@ -126,10 +106,7 @@ mod tests {
     /// 1 packet each ms, 5 ms on the way, except those `lost`.
     fn stream(count: u64, lost: std::ops::Range<u64>) -> (Vec<u64>, Vec<(u64, u64)>) {
         let sent: Vec<u64> = (0..count).map(|n| n * MS).collect();
-        let arrivals = (0..count)
-            .filter(|n| !lost.contains(n))
-            .map(|n| (n, n * MS + 5 * MS))
-            .collect();
+        let arrivals = (0..count).filter(|n| !lost.contains(n)).map(|n| (n, n * MS + 5 * MS)).collect();
         (sent, arrivals)
     }
 
@@ -137,14 +114,8 @@ mod tests {
     fn a_whole_stream_has_no_outage() {
         let (sent, arrivals) = stream(100, 0..0);
         let flow = account(&sent, &arrivals, MS);
-        assert_eq!(
-            (flow.lost, flow.reordered, flow.duplicated, flow.outage),
-            (0, 0, 0, Duration::ZERO)
-        );
-        assert_eq!(
-            percentile(&flow.one_way_ns, 0.5),
-            Some(Duration::from_millis(5))
-        );
+        assert_eq!((flow.lost, flow.reordered, flow.duplicated, flow.outage), (0, 0, 0, Duration::ZERO));
+        assert_eq!(percentile(&flow.one_way_ns, 0.5), Some(Duration::from_millis(5)));
     }
 
     #[test]
@@ -160,15 +131,9 @@ mod tests {
     #[test]
     fn a_stream_that_stays_silent_is_out_to_its_end() {
         let (sent, arrivals) = stream(1000, 400..1000);
-        assert_eq!(
-            account(&sent, &arrivals, MS).outage,
-            Duration::from_millis(600)
-        );
+        assert_eq!(account(&sent, &arrivals, MS).outage, Duration::from_millis(600));
         let nothing = account(&sent, &[], MS);
-        assert_eq!(
-            (nothing.outage, nothing.lost),
-            (Duration::from_millis(1000), 1000)
-        );
+        assert_eq!((nothing.outage, nothing.lost), (Duration::from_millis(1000), 1000));
     }
 
     #[test]
@@ -177,21 +142,11 @@ mod tests {
         for s in &mut sent[50..] {
             *s += 300 * MS;
         }
-        let arrivals: Vec<_> = sent
-            .iter()
-            .enumerate()
-            .map(|(n, s)| (n as u64, s + 5 * MS))
-            .collect();
+        let arrivals: Vec<_> = sent.iter().enumerate().map(|(n, s)| (n as u64, s + 5 * MS)).collect();
         assert_eq!(account(&sent, &arrivals, MS).outage, Duration::ZERO);
         // Nor does it lengthen one that ends while it sleeps.
-        let arrivals: Vec<_> = arrivals
-            .into_iter()
-            .filter(|(n, _)| !(40..50).contains(n))
-            .collect();
-        assert_eq!(
-            account(&sent, &arrivals, MS).outage,
-            Duration::from_millis(10)
-        );
+        let arrivals: Vec<_> = arrivals.into_iter().filter(|(n, _)| !(40..50).contains(n)).collect();
+        assert_eq!(account(&sent, &arrivals, MS).outage, Duration::from_millis(10));
     }
 
     #[test]
@@ -209,17 +164,8 @@ mod tests {
     #[test]
     fn order_and_copies() {
         let sent: Vec<u64> = (0..6).map(|n| n * MS).collect();
-        let arrivals = [
-            (0, 5 * MS),
-            (2, 7 * MS),
-            (1, 8 * MS),
-            (2, 8 * MS),
-            (5, 10 * MS),
-        ];
+        let arrivals = [(0, 5 * MS), (2, 7 * MS), (1, 8 * MS), (2, 8 * MS), (5, 10 * MS)];
         let flow = account(&sent, &arrivals, MS);
-        assert_eq!(
-            (flow.received, flow.lost, flow.reordered, flow.duplicated),
-            (4, 2, 1, 1)
-        );
+        assert_eq!((flow.received, flow.lost, flow.reordered, flow.duplicated), (4, 2, 1, 1));
     }
 }

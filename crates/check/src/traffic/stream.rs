@@ -84,38 +84,21 @@ impl Stream {
             let doing = format!("stream {:?}: {what} in {}", spec.id, node.node);
             move |e: io::Error| Error::socket(doing, e)
         };
-        let receiving = spec
-            .to
-            .netns
-            .run(|| receiving_socket(spec.target))?
-            .map_err(failed("listen", &spec.to))?;
+        let receiving = spec.to.netns.run(|| receiving_socket(spec.target))?.map_err(failed("listen", &spec.to))?;
         let to = receiving.local_addr().ok().and_then(|a| a.as_socket());
-        let to = to.ok_or_else(|| {
-            Error::Invalid(format!("stream {:?}: the receiver has no address", spec.id))
-        })?;
-        let sending = spec
-            .from
-            .netns
-            .run(|| sending_socket(&spec))?
-            .map_err(failed("open a socket", &spec.from))?;
+        let to = to.ok_or_else(|| Error::Invalid(format!("stream {:?}: the receiver has no address", spec.id)))?;
+        let sending = spec.from.netns.run(|| sending_socket(&spec))?.map_err(failed("open a socket", &spec.from))?;
 
         let shared = Arc::new(Shared::default());
         let receiver = {
             let shared = Arc::clone(&shared);
-            thread::Builder::new()
-                .name("netloom-recv".into())
-                .spawn(move || receive(&receiving, &shared, nonce))
+            thread::Builder::new().name("netloom-recv".into()).spawn(move || receive(&receiving, &shared, nonce))
         };
         let receiver = receiver.map_err(|e| Error::socket("start a receiving thread", e))?;
-        let mut stream = Stream {
-            spec: spec.clone(),
-            shared: Arc::clone(&shared),
-            sender: None,
-            receiver: Some(receiver),
-        };
-        let sender = thread::Builder::new()
-            .name("netloom-send".into())
-            .spawn(move || send(sending, to, &spec, &shared, nonce));
+        let mut stream =
+            Stream { spec: spec.clone(), shared: Arc::clone(&shared), sender: None, receiver: Some(receiver) };
+        let sender =
+            thread::Builder::new().name("netloom-send".into()).spawn(move || send(sending, to, &spec, &shared, nonce));
         stream.sender = Some(sender.map_err(|e| Error::socket("start a sending thread", e))?);
         Ok(stream)
     }
@@ -161,45 +144,29 @@ impl Stream {
     /// The account so far.
     pub fn flow(&self) -> Flow {
         let record = self.shared.record();
-        let first = record
-            .sent
-            .iter()
-            .position(|s| *s != FORGOTTEN)
-            .unwrap_or(record.sent.len());
+        let first = record.sent.iter().position(|s| *s != FORGOTTEN).unwrap_or(record.sent.len());
         let shift = first as u64;
-        let arrivals: Vec<(u64, u64)> = record
-            .arrivals
-            .iter()
-            .filter_map(|(n, at)| Some((n.checked_sub(shift)?, *at)))
-            .collect();
+        let arrivals: Vec<(u64, u64)> =
+            record.arrivals.iter().filter_map(|(n, at)| Some((n.checked_sub(shift)?, *at))).collect();
         let mut sent = record.sent[first..].to_vec();
         drop(record);
         if !self.shared.stop_sending.load(Ordering::Relaxed) {
             // What may still be under way is neither lost nor late yet.
             let slowest = arrivals
                 .iter()
-                .filter_map(|(n, at)| {
-                    Some(at.saturating_sub(*sent.get(usize::try_from(*n).ok()?)?))
-                })
+                .filter_map(|(n, at)| Some(at.saturating_sub(*sent.get(usize::try_from(*n).ok()?)?)))
                 .max();
             let recent = sock::now_ns().saturating_sub(slowest.unwrap_or(0).max(UNDER_WAY_NS));
             sent.truncate(sent.partition_point(|s| *s < recent));
         }
-        account(
-            &sent,
-            &arrivals,
-            1_000_000_000 / u64::from(self.spec.rate.max(1)),
-        )
+        account(&sent, &arrivals, 1_000_000_000 / u64::from(self.spec.rate.max(1)))
     }
 
     /// Ends both threads.
     pub fn stop(&mut self) {
         self.stop_sending();
         self.shared.stop_receiving.store(true, Ordering::Relaxed);
-        for thread in [self.sender.take(), self.receiver.take()]
-            .into_iter()
-            .flatten()
-        {
+        for thread in [self.sender.take(), self.receiver.take()].into_iter().flatten() {
             // A panic there shows in what it recorded; ending goes on.
             let _ = thread.join();
         }
@@ -219,11 +186,7 @@ const UNDER_WAY_NS: u64 = 50_000_000;
 const FORGOTTEN: u64 = u64::MAX;
 
 fn udp(target: IpAddr) -> io::Result<Socket> {
-    Socket::new(
-        Domain::for_address(SocketAddr::new(target, 0)),
-        Type::DGRAM,
-        Some(Protocol::UDP),
-    )
+    Socket::new(Domain::for_address(SocketAddr::new(target, 0)), Type::DGRAM, Some(Protocol::UDP))
 }
 
 fn receiving_socket(at: IpAddr) -> io::Result<Socket> {
@@ -286,14 +249,7 @@ fn send(mut socket: Socket, to: SocketAddr, spec: &StreamSpec, shared: &Shared, 
             record.sent.push(sent_ns);
             sent_ns
         };
-        payload[..MARK_LEN].copy_from_slice(
-            &Mark {
-                stream: nonce,
-                sequence,
-                sent_ns,
-            }
-            .to_bytes(),
-        );
+        payload[..MARK_LEN].copy_from_slice(&Mark { stream: nonce, sequence, sent_ns }.to_bytes());
         sequence += 1;
         // Whatever keeps it from leaving (no route, no buffer) loses it: that is what is measured.
         let _ = socket.send_to(&payload, &to.into());

@@ -56,10 +56,7 @@ impl Bench {
             lab: Lab {
                 api_version: netloom_api::lab::API_VERSION.into(),
                 kind: "Lab".into(),
-                metadata: Metadata {
-                    name: "bench".parse().unwrap(),
-                    ..Metadata::default()
-                },
+                metadata: Metadata { name: "bench".parse().unwrap(), ..Metadata::default() },
                 spec: LabSpec::default(),
             },
             nodes: IndexMap::new(),
@@ -74,8 +71,7 @@ impl Bench {
                 let mut words = text.split(' ');
                 let at = end(words.next().unwrap());
                 if !plan.nodes.contains_key(&at.node) {
-                    plan.nodes
-                        .insert(at.node.clone(), node_plan(NodeKind::Linux));
+                    plan.nodes.insert(at.node.clone(), node_plan(NodeKind::Linux));
                     plan.lab.spec.nodes.insert(at.node.clone(), Node::default());
                     namespaces.insert(at.node.clone(), Netns::create().unwrap());
                 }
@@ -92,17 +88,9 @@ impl Bench {
             };
             let ends = [make(a), make(b)];
             let id = format!("{}--{}", ends[0].end(), ends[1].end());
-            plan.links.push(LinkPlan {
-                id,
-                mtu: 1500,
-                ends,
-            });
+            plan.links.push(LinkPlan { id, mtu: 1500, ends });
         }
-        let bench = Bench {
-            plan,
-            namespaces,
-            vty: vec![],
-        };
+        let bench = Bench { plan, namespaces, vty: vec![] };
         bench.build();
         bench
     }
@@ -111,15 +99,9 @@ impl Bench {
         use std::os::fd::{AsFd, AsRawFd};
         for (node, _) in &self.namespaces {
             self.sh(node.as_str(), "ip link set lo up; sysctl -qw net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0 net.ipv4.icmp_ratelimit=0");
-            self.sh(
-                node.as_str(),
-                "sysctl -qw net.ipv6.icmp.ratelimit=0 net.ipv4.ping_group_range='0 0'",
-            );
+            self.sh(node.as_str(), "sysctl -qw net.ipv6.icmp.ratelimit=0 net.ipv4.ping_group_range='0 0'");
             if node.as_str().starts_with('r') {
-                self.sh(
-                    node.as_str(),
-                    "sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1",
-                );
+                self.sh(node.as_str(), "sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1");
             }
         }
         for link in &self.plan.links {
@@ -128,10 +110,7 @@ impl Bench {
             let pid = std::process::id();
             self.sh(
                 a.node.as_str(),
-                &format!(
-                    "ip link add {} type veth peer name {} netns /proc/{pid}/fd/{fd}",
-                    a.interface, b.interface
-                ),
+                &format!("ip link add {} type veth peer name {} netns /proc/{pid}/fd/{fd}", a.interface, b.interface),
             );
             for e in &link.ends {
                 let mut script = format!("ip link set {} up", e.interface);
@@ -146,18 +125,12 @@ impl Bench {
     /// Runs a shell script inside a node and insists on its success.
     pub(crate) fn sh(&self, node: &str, script: &str) -> String {
         let out = self.spawn(node, &["/bin/sh".into(), "-ec".into(), script.into()]);
-        assert!(
-            out.status.success(),
-            "{node}: {script}: {}",
-            String::from_utf8_lossy(&out.stderr)
-        );
+        assert!(out.status.success(), "{node}: {script}: {}", String::from_utf8_lossy(&out.stderr));
         String::from_utf8(out.stdout).unwrap()
     }
 
     fn spawn(&self, node: &str, argv: &[String]) -> ProcessOutput {
-        self.namespaces[&name(node)]
-            .run(|| Command::new(&argv[0]).args(&argv[1..]).output().unwrap())
-            .unwrap()
+        self.namespaces[&name(node)].run(|| Command::new(&argv[0]).args(&argv[1..]).output().unwrap()).unwrap()
     }
 }
 
@@ -184,10 +157,7 @@ impl World for Bench {
     }
 
     fn vty(&self, node: &NodeName, daemon: &str, command: &str) -> Result<String> {
-        let found = self
-            .vty
-            .iter()
-            .find(|(n, d, c, _)| *n == node.as_str() && *d == daemon && *c == command);
+        let found = self.vty.iter().find(|(n, d, c, _)| *n == node.as_str() && *d == daemon && *c == command);
         found
             .map(|(.., answer)| answer.to_string())
             .ok_or_else(|| Error::Invalid(format!("{node}: {daemon} does not answer {command:?}")))
@@ -197,25 +167,13 @@ impl World for Bench {
     fn acl_counters(&self, end: &EndRef) -> Result<Vec<AclCounter>> {
         let out = self.spawn(
             end.node.as_str(),
-            &[
-                "nft".into(),
-                "-j".into(),
-                "list".into(),
-                "table".into(),
-                "inet".into(),
-                "acl".into(),
-            ],
+            &["nft".into(), "-j".into(), "list".into(), "table".into(), "inet".into(), "acl".into()],
         );
         let Ok(json) = serde_json::from_slice::<serde_json::Value>(&out.stdout) else {
             return Ok(vec![]);
         };
         let mut all = vec![];
-        for rule in json["nftables"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(|o| o.get("rule"))
-        {
+        for rule in json["nftables"].as_array().into_iter().flatten().filter_map(|o| o.get("rule")) {
             let Some(comment) = rule["comment"].as_str() else {
                 continue;
             };
@@ -223,18 +181,10 @@ impl World for Bench {
             if words[0] != end.interface.as_str() {
                 continue;
             }
-            let packets = rule["expr"]
-                .as_array()
-                .unwrap()
-                .iter()
-                .find_map(|e| e["counter"]["packets"].as_u64())
-                .unwrap_or(0);
+            let packets =
+                rule["expr"].as_array().unwrap().iter().find_map(|e| e["counter"]["packets"].as_u64()).unwrap_or(0);
             all.push(AclCounter {
-                direction: if words[1] == "in" {
-                    Direction::In
-                } else {
-                    Direction::Out
-                },
+                direction: if words[1] == "in" { Direction::In } else { Direction::Out },
                 index: words[2].parse().unwrap(),
                 rule: words[3].into(),
                 packets,
@@ -251,10 +201,7 @@ impl World for Bench {
     fn fault(&self, fault: &FaultOp) -> Result<Undo> {
         Ok(match fault {
             FaultOp::LinkDown(e) => {
-                self.sh(
-                    e.node.as_str(),
-                    &format!("ip link set {} down", e.interface),
-                );
+                self.sh(e.node.as_str(), &format!("ip link set {} down", e.interface));
                 Undo::LinkUp(e.clone())
             }
             FaultOp::Blackhole(e) => {
@@ -271,9 +218,7 @@ impl World for Bench {
 
     fn undo(&self, undo: Undo) -> Result<()> {
         match undo {
-            Undo::LinkUp(e) => {
-                drop(self.sh(e.node.as_str(), &format!("ip link set {} up", e.interface)))
-            }
+            Undo::LinkUp(e) => drop(self.sh(e.node.as_str(), &format!("ip link set {} up", e.interface))),
             Undo::Unblackhole(e) => drop(self.sh(e.node.as_str(), "nft delete table netdev hole")),
             other => return Err(Error::Invalid(format!("the bench cannot undo {other:?}"))),
         }

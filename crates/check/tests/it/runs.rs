@@ -16,12 +16,8 @@ fn run(bench: &Bench, tests: serde_json::Value) -> RunResult {
     let interrupted = AtomicBool::new(false);
     let mut seen = 0;
     let mut progress = |e: Event<'_>| seen += usize::from(matches!(e, Event::TestDone { .. }));
-    let mut options = Options {
-        only: vec![],
-        tags: vec![],
-        interrupted: &interrupted,
-        progress: &mut progress,
-    };
+    let mut options =
+        Options { only: vec![], tags: vec![], before: &[], interrupted: &interrupted, progress: &mut progress };
     let result = run_tests(bench, &tests, &mut options).unwrap();
     assert_eq!(seen, tests.len());
     result
@@ -32,11 +28,7 @@ fn one(bench: &Bench, test: serde_json::Value) -> TestResult {
 }
 
 fn measured(result: &TestResult, name: &str) -> f64 {
-    result
-        .measurements()
-        .find(|m| m.name == name)
-        .unwrap_or_else(|| panic!("{name} in {result:#?}"))
-        .value
+    result.measurements().find(|m| m.name == name).unwrap_or_else(|| panic!("{name} in {result:#?}")).value
 }
 
 #[test]
@@ -53,10 +45,7 @@ fn an_outage_is_as_long_as_the_link_was_down() {
     assert_eq!(result.status, Status::Passed, "{result:#?}");
     let (outage, lost) = (measured(&result, "outage"), measured(&result, "lost"));
     // At 1000 packets a second, what is lost and how long it lasted agree.
-    assert!(
-        (outage * 1000.0 - lost).abs() < 100.0,
-        "outage {outage}s, lost {lost}"
-    );
+    assert!((outage * 1000.0 - lost).abs() < 100.0, "outage {outage}s, lost {lost}");
     assert!(outage > 0.39 && outage < 1.5, "{outage}");
     assert!(result.contention.span > Duration::from_millis(800));
 }
@@ -79,20 +68,13 @@ fn an_outage_that_is_too_long_fails_with_its_length() {
     );
     assert!(measured(&result, "outage") > 0.1);
     assert!(result.message.contains("outage"), "{}", result.message);
-    assert!(
-        result
-            .evidence
-            .iter()
-            .any(|e| e.title == "routes" && e.node.as_ref().unwrap().as_str() == "h1")
-    );
+    assert!(result.evidence.iter().any(|e| e.title == "routes" && e.node.as_ref().unwrap().as_str() == "h1"));
 }
 
 #[test]
 fn a_stream_elsewhere_is_an_error_not_a_zero() {
-    let bench = Bench::new(&[
-        ("h1:eth1 10.0.1.2/24", "h2:eth1 10.0.1.1/24"),
-        ("h1:eth2 10.0.2.2/24", "h3:eth1 10.0.2.1/24"),
-    ]);
+    let bench =
+        Bench::new(&[("h1:eth1 10.0.1.2/24", "h2:eth1 10.0.1.1/24"), ("h1:eth2 10.0.2.2/24", "h3:eth1 10.0.2.1/24")]);
     let result = one(
         &bench,
         json!({
@@ -101,11 +83,7 @@ fn a_stream_elsewhere_is_an_error_not_a_zero() {
             "expect": [{"outage": {"flow": "f", "outage": "<5s"}}]
         }),
     );
-    assert_eq!(
-        (result.status, result.cause.as_ref().unwrap().word()),
-        (Status::Error, "not-crossing"),
-        "{result:#?}"
-    );
+    assert_eq!((result.status, result.cause.as_ref().unwrap().word()), (Status::Error, "not-crossing"), "{result:#?}");
 }
 
 #[test]
@@ -143,16 +121,10 @@ fn time_to_true_is_measured_and_holding_is_watched() {
             std::thread::sleep(Duration::from_millis(700));
             bench.sh("h2", "ip link set eth1 up");
         });
-        let result = one(
-            &bench,
-            json!({"name": "up", "within": "10s", "hold": "300ms", "expect": [{"links": {}}]}),
-        );
+        let result = one(&bench, json!({"name": "up", "within": "10s", "hold": "300ms", "expect": [{"links": {}}]}));
         assert_eq!(result.status, Status::Passed, "{result:#?}");
         let step = &result.steps[0];
-        assert!(
-            step.time_to_true.unwrap() >= Duration::from_millis(500) && step.attempts > 3,
-            "{step:#?}"
-        );
+        assert!(step.time_to_true.unwrap() >= Duration::from_millis(500) && step.attempts > 3, "{step:#?}");
         assert!(step.duration >= step.time_to_true.unwrap() + Duration::from_millis(250));
     });
     std::thread::scope(|scope| {
@@ -160,10 +132,7 @@ fn time_to_true_is_measured_and_holding_is_watched() {
             std::thread::sleep(Duration::from_millis(500));
             bench.sh("h2", "ip link set eth1 down");
         });
-        let result = one(
-            &bench,
-            json!({"name": "up", "within": "10s", "hold": "5s", "expect": [{"links": {}}]}),
-        );
+        let result = one(&bench, json!({"name": "up", "within": "10s", "hold": "5s", "expect": [{"links": {}}]}));
         assert_eq!(result.status, Status::Failed);
         assert!(result.message.contains("held for"), "{}", result.message);
     });
@@ -183,20 +152,8 @@ fn needs_severity_and_emptiness() {
         ]),
     );
     let status: Vec<Status> = result.tests.iter().map(|t| t.status).collect();
-    assert_eq!(
-        status,
-        [
-            Status::Warning,
-            Status::Skipped,
-            Status::Passed,
-            Status::Error,
-            Status::Error
-        ]
-    );
-    assert_eq!(
-        result.tests[1].cause,
-        Some(Cause::NeedNotMet { test: "bad".into() })
-    );
+    assert_eq!(status, [Status::Warning, Status::Skipped, Status::Passed, Status::Error, Status::Error]);
+    assert_eq!(result.tests[1].cause, Some(Cause::NeedNotMet { test: "bad".into() }));
     assert_eq!(result.status(), Status::Error);
 }
 
@@ -209,30 +166,21 @@ fn whatever_happens_faults_are_put_back() {
         &bench,
         json!({"name": "t", "within": "0s", "steps": [{"fault": {"link-down": "h1:eth1"}}], "expect": [{"links": {}}]}),
     );
-    assert_eq!(
-        (failed.status, failed.cause.unwrap().word()),
-        (Status::Failed, "link-state")
-    );
+    assert_eq!((failed.status, failed.cause.unwrap().word()), (Status::Failed, "link-state"));
     assert_eq!(run(&bench, up.clone()).status(), Status::Passed);
     // A step in the middle fails.
     let failed = one(
         &bench,
         json!({"name": "t", "steps": [{"fault": {"link-down": "h1:eth1"}}, {"exec": {"node": "h1", "command": "echo no; exit 3"}}, {"wait": "1h"}]}),
     );
-    assert_eq!(
-        (failed.status, failed.cause.unwrap().word()),
-        (Status::Failed, "command")
-    );
+    assert_eq!((failed.status, failed.cause.unwrap().word()), (Status::Failed, "command"));
     assert_eq!(run(&bench, up.clone()).status(), Status::Passed);
     // Netloom itself panics: the bench cannot make this fault.
     let failed = one(
         &bench,
         json!({"name": "t", "steps": [{"fault": {"link-down": "h1:eth1"}}, {"fault": {"link-down": "h1:nosuch"}}]}),
     );
-    assert_eq!(
-        (failed.status, failed.cause.unwrap().word()),
-        (Status::Error, "internal")
-    );
+    assert_eq!((failed.status, failed.cause.unwrap().word()), (Status::Error, "internal"));
     assert_eq!(run(&bench, up.clone()).status(), Status::Passed);
     // It is interrupted.
     let tests: Vec<Test> = serde_json::from_value(json!([
@@ -246,17 +194,10 @@ fn whatever_happens_faults_are_put_back() {
             interrupted.store(true, Ordering::Relaxed);
         }
     };
-    let mut options = Options {
-        only: vec![],
-        tags: vec![],
-        interrupted: &interrupted,
-        progress: &mut progress,
-    };
+    let mut options =
+        Options { only: vec![], tags: vec![], before: &[], interrupted: &interrupted, progress: &mut progress };
     let result = run_tests(&bench, &tests, &mut options).unwrap();
-    assert_eq!(
-        (result.tests[0].status, result.tests[1].status),
-        (Status::Error, Status::Skipped)
-    );
+    assert_eq!((result.tests[0].status, result.tests[1].status), (Status::Error, Status::Skipped));
     assert_eq!(run(&bench, up).status(), Status::Passed);
 }
 
