@@ -75,6 +75,17 @@ inside() {
   grep -q 'my own' $policy || die "the user's policy-rc.d did not come back"
   make setup | grep 'all .* packages are installed' || die "the second make setup did something"
 
+  say "make setup by a user who may sudo"
+  apt-get -q -y install sudo >/dev/null 2>&1
+  apt-get -q -y purge jq >/dev/null 2>&1
+  useradd --create-home someone
+  echo 'someone ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/someone
+  cp -r /root/netloom /home/someone/
+  su someone -c 'make -C ~/netloom setup' || die "make setup by a user exited $?"
+  packages_are_there test
+  nothing_runs "make setup by a user"
+  grep -q 'my own' $policy || die "the user's policy-rc.d did not come back after sudo"
+
   say "a package that does not exist, and a policy-rc.d of the user's own"
   if NETLOOM_SETUP_EXTRA=netloom-no-such-package make setup >/tmp/log 2>&1; then die "setup succeeded without its package"; fi
   grep -q 'netloom-no-such-package' /tmp/log || die "the failure does not name the package"
