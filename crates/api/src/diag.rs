@@ -285,7 +285,10 @@ impl<'a> View<'a> {
         for l in &diagnostic.labels {
             let Some(source) = sources.get(l.loc.source) else { continue };
             let range = source.first_line(l.loc.range());
-            let span = LabeledSpan::new(Some(l.text.clone()).filter(|t| !t.is_empty()), range.start, range.len());
+            let text = Some(l.text.clone()).filter(|t| !t.is_empty());
+            let first = views.iter().all(|(id, _)| *id != l.loc.source);
+            let make = if first { LabeledSpan::new_primary_with_span } else { LabeledSpan::new_with_span };
+            let span = make(text, (range.start, range.len()));
             match views.iter_mut().find(|(id, _)| *id == l.loc.source) {
                 Some((_, v)) => v.labels.push(span),
                 None => views.push((
@@ -341,6 +344,14 @@ impl SourceCode for Text<'_> {
         let s = self.0;
         if span.offset() > s.text.len() {
             return Err(MietteError::OutOfBounds);
+        }
+        if (before, after) == (0, 0) {
+            // The place itself, for the header: line and column are of the first character.
+            let (line, column) = s.line_column(span.offset());
+            let end = s.floor(span.offset() + span.len());
+            let text = &s.text.as_bytes()[span.offset()..end];
+            let at = (span.offset(), text.len()).into();
+            return Ok(Box::new(miette::MietteSpanContents::new_named(s.name.clone(), text, at, line - 1, column - 1, 1)));
         }
         let line_of = |byte: usize| s.lines.partition_point(|start| *start <= byte).max(1) - 1;
         let last = line_of(span.offset() + span.len().saturating_sub(1));

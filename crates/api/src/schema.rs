@@ -63,7 +63,7 @@ pub fn schema() -> Value {
         "defaults": { "description": "What every node inherits.", "$ref": "#/$defs/NodeSettings" },
         "kinds": {
             "description": "What the nodes of a kind inherit, over `defaults`.",
-            "type": "object", "properties": kinds, "additionalProperties": false
+            "title": "Kinds", "type": "object", "properties": kinds, "additionalProperties": false
         },
         "groups": {
             "description": "What the members of a group inherit, over `kinds`; of several groups the later wins.",

@@ -19,12 +19,17 @@ pub(crate) fn closest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
 
 /// "did you mean …?" and the known names, at most a line of them.
 pub(crate) fn suggest<'a>(word: &str, what: &str, known: impl IntoIterator<Item = &'a str> + Clone) -> String {
-    let list: Vec<&str> = known.clone().into_iter().collect();
+    let mut list: Vec<&str> = Vec::new();
+    for k in known.clone().into_iter().filter(|k| !k.is_empty()) {
+        if list.len() <= 20 && !list.contains(&k) {
+            list.push(k);
+        }
+    }
     if list.is_empty() {
-        return format!("there are no {what}");
+        return format!("{what}: none");
     }
     let shown = list.iter().take(20).copied().collect::<Vec<_>>().join(", ");
-    let more = if list.len() > 20 { format!(", … ({} in all)", list.len()) } else { String::new() };
+    let more = if list.len() > 20 { ", …" } else { "" };
     match closest(word, known) {
         Some(c) => format!("did you mean `{c}`? {what}: {shown}{more}"),
         None => format!("{what}: {shown}{more}"),
@@ -37,9 +42,25 @@ pub(crate) struct Check<'r, 'a> {
     pub(crate) reader: &'r mut Reader<'a>,
     /// Whether nothing (`x:` or `x: null`) is taken out; in the tree of people it says that an inherited value is not wanted.
     pub(crate) drop_null: bool,
+    /// Lists and maps around the value that is looked at.
+    around: Vec<Loc>,
 }
 
-impl Check<'_, '_> {
+impl<'r, 'a> Check<'r, 'a> {
+    /// A walk with the shapes of what people write, or of the canonical form.
+    pub(crate) fn new(reader: &'r mut Reader<'a>, canonical: bool) -> Check<'r, 'a> {
+        let shapes = if canonical { &super::shape::CANONICAL } else { &super::shape::HUMAN };
+        Check { shapes, reader, drop_null: canonical, around: Vec::new() }
+    }
+
+    /// Remembers that something was taken out of the list or map that is looked at: what it lacks is then not its mistake.
+    fn taken_out(&mut self) {
+        if let Some(inner) = self.around.last() {
+            self.reader.hurt.insert(*inner);
+        }
+        self.reader.damaged.extend(self.around.iter().copied());
+    }
+
     /// Checks the whole tree; false when nothing of it can be used.
     pub(crate) fn root(&mut self, node: &mut Node) -> bool {
         let at = Loc { end: node.loc.start, ..node.loc };
@@ -75,6 +96,9 @@ impl Check<'_, '_> {
 
     fn bare(&mut self, id: Id, node: &mut Node, key: Loc) -> bool {
         let shapes = self.shapes;
+        if self.reader.hurt.contains(&node.loc) && node.scalar().is_some() {
+            return false;
+        }
         match &shapes.all[id].shape {
             Shape::Any => true,
             Shape::OneOf { scalar, seq, map } => {
@@ -189,25 +213,42 @@ impl Check<'_, '_> {
             let wanted = if min == max { format!("exactly {min}") } else { format!("at least {min}") };
             self.report(Diagnostic::error(format!("this list has {wanted} entries, not {said}")).at(loc, format!("{said} here")));
         }
+        self.around.push(loc);
         list.retain_mut(|n| {
             let at = n.loc;
-            self.node(item, n, at)
+            let ok = self.node(item, n, at);
+            if !ok {
+                self.taken_out();
+            }
+            ok
         });
+        self.around.pop();
         (min..=max).contains(&list.len())
     }
 
     fn map(&mut self, id: Id, (check, value): (Option<super::format::Check>, Id), node: &mut Node) -> bool {
         let any = matches!(self.shapes.all[value].shape, Shape::Any);
-        let Value::Map(m) = &mut node.value else { return self.wrong_type(id, node) };
+        self.around.push(node.loc);
+        let Value::Map(m) = &mut node.value else {
+            self.around.pop();
+            return self.wrong_type(id, node);
+        };
         m.retain_mut(|(k, n)| {
             if let Some(Err(e)) = check.map(|c| c(&k.text)) {
                 self.report(Diagnostic::error(e.0).at(k.loc, ""));
                 self.reader.broken.insert(k.text.clone());
                 self.value(value, k, n, false);
+                self.taken_out();
                 return false;
             }
-            if any { true } else { self.value(value, k, n, false) }
+            let nothing = n.value == Value::Null;
+            let ok = any || self.value(value, k, n, false);
+            if !ok && !nothing {
+                self.taken_out();
+            }
+            ok
         });
+        self.around.pop();
         true
     }
 
@@ -228,28 +269,36 @@ impl Check<'_, '_> {
 
     fn fields(&mut self, id: Id, fields: &'static indexmap::IndexMap<String, Field>, node: &mut Node, at: Loc) -> bool {
         let called = &self.shapes.all[id].called;
+        let loc = node.loc;
         let Value::Map(m) = &mut node.value else { return self.wrong_type(id, node) };
+        self.around.push(loc);
         let mut wrong: Vec<String> = Vec::new();
         m.retain_mut(|(k, n)| {
             let Some(field) = fields.get(&k.text) else {
                 let help = suggest(&k.text, "known fields", fields.keys().map(String::as_str));
                 self.report(Diagnostic::error(format!("unknown field `{}` in {called}", k.text)).at(k.loc, "unknown").help(help));
+                self.taken_out();
                 return false;
             };
+            let nothing = n.value == Value::Null;
             let ok = self.value(field.id, k, n, field.required);
             if !ok && field.required {
                 wrong.push(k.text.clone());
             }
+            if !ok && !nothing {
+                self.taken_out();
+            }
             ok
         });
+        self.around.pop();
         let have = |name: &str| m.iter().any(|(k, _)| k.text == name);
         let lacks: Vec<&str> = fields.iter().filter(|(n, f)| f.required && !have(n) && !wrong.contains(n)).map(|(n, _)| n.as_str()).collect();
-        for name in &lacks {
-            self.report(
-                Diagnostic::error(format!("{called} needs `{name}`"))
-                    .at(at, format!("`{name}` is missing here"))
-                    .help(format!("`{name}`: {}", self.shapes.all[fields[*name].id].called)),
-            );
+        // In the canonical form what was wrong has already been taken out and told.
+        let told = self.drop_null && self.reader.hurt.contains(&loc);
+        for name in lacks.iter().filter(|_| !told) {
+            let is = &self.shapes.all[fields[*name].id].called;
+            let help = if is.trim_matches('`') == *name { String::new() } else { format!("`{name}`: {is}") };
+            self.report(Diagnostic::error(format!("{called} needs `{name}`")).at(at, format!("`{name}` is missing here")).help(help));
         }
         wrong.is_empty() && lacks.is_empty()
     }

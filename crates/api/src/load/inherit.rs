@@ -40,8 +40,12 @@ pub(crate) fn resolve(spec: &mut Node) -> Vec<(String, Loc)> {
         if let Some(base) = kinds.as_ref().and_then(|k| k.get(&kind)) {
             under(node, base);
         }
-        if let Some(base) = &defaults {
-            under(node, base);
+        if let Some(mut base) = defaults.clone() {
+            // What the kind cannot have is not for it: a lan has no sysctls.
+            if let Value::Map(m) = &mut base.value {
+                m.retain(|(k, _)| crate::validate::fits(&kind, &k.text));
+            }
+            under(node, &base);
         }
     }
     declared

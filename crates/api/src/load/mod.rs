@@ -15,8 +15,9 @@ use serde::Deserialize;
 
 use crate::diag::{Diagnostic, Diagnostics, Sources};
 use crate::lab::Lab;
+use crate::validate::{Context, validate};
 
-mod check;
+pub(crate) mod check;
 mod de;
 mod format;
 mod include;
@@ -25,7 +26,7 @@ mod matrix;
 mod reader;
 mod shape;
 pub(crate) mod short;
-mod tree;
+pub(crate) mod tree;
 mod vars;
 mod yaml;
 
@@ -137,6 +138,16 @@ fn read(r: &mut reader::Reader<'_>) -> Option<Lab> {
         });
         return None;
     }
+    if ["apiVersion", "kind", "spec"].iter().all(|k| root.get(k).is_none()) {
+        let (what, help) = if root.get("topology").is_some() {
+            (" (it reads like one of containerlab's)", "netloom's own form is described in docs/lab-file.md; `netloom init` writes a starter")
+        } else {
+            ("", "a lab starts with `apiVersion: netloom.dev/v1alpha1` and `kind: Lab`; `netloom init` writes a starter")
+        };
+        let first = root.map().and_then(|m| m.first()).map_or(root.loc, |(k, _)| k.loc);
+        r.found.push(Diagnostic::error(format!("this is not a netloom lab{what}: it has neither `apiVersion` nor `kind` nor `spec`")).at(first, "").help(help));
+        return None;
+    }
     include::Includes::from(path).expand(r, &mut root);
 
     if let Some(spec) = root.get_mut("spec") {
@@ -167,12 +178,12 @@ fn read(r: &mut reader::Reader<'_>) -> Option<Lab> {
         }
     }
 
-    let ok = check::Check { shapes: &shape::HUMAN, reader: r, drop_null: false }.root(&mut root);
+    let ok = check::Check::new(r, false).root(&mut root);
     if !ok {
         return None;
     }
     let groups = root.get_mut("spec").map(inherit::resolve).unwrap_or_default();
-    if !(check::Check { shapes: &shape::CANONICAL, reader: r, drop_null: true }.root(&mut root)) {
+    if !check::Check::new(r, true).root(&mut root) {
         return None;
     }
     let lab = match Lab::deserialize(&root) {
@@ -182,6 +193,7 @@ fn read(r: &mut reader::Reader<'_>) -> Option<Lab> {
             return None;
         }
     };
-    let _ = groups;
+    let found = validate(&Context { lab: &lab, tree: &root, groups: &groups, broken: &r.broken, damaged: &r.damaged });
+    r.found.extend(found);
     Some(lab)
 }

@@ -17,12 +17,16 @@ pub(crate) struct Reader<'a> {
     pub(crate) found: Vec<Diagnostic>,
     /// Names that were written but are wrong: what refers to them is not reported again.
     pub(crate) broken: HashSet<String>,
+    /// Lists and maps out of which something wrong was taken, and scalars whose variables nobody knows.
+    pub(crate) hurt: HashSet<Loc>,
+    /// These and all that is around them.
+    pub(crate) damaged: HashSet<Loc>,
     inlined: u64,
 }
 
 impl<'a> Reader<'a> {
     pub(crate) fn new(options: &'a Options<'a>) -> Reader<'a> {
-        Reader { options, sources: Sources::default(), dirs: Vec::new(), found: Vec::new(), broken: HashSet::new(), inlined: 0 }
+        Reader { options, sources: Sources::default(), dirs: Vec::new(), found: Vec::new(), broken: HashSet::new(), hurt: HashSet::new(), damaged: HashSet::new(), inlined: 0 }
     }
 
     /// Takes a text in and reads it as YAML.

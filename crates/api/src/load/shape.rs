@@ -170,8 +170,7 @@ impl<'a> Compiler<'a> {
             ["array"] => {
                 let item = self.add(&schema["items"], "");
                 let size = |k: &str, d: usize| schema[k].as_u64().and_then(|n| usize::try_from(n).ok()).unwrap_or(d);
-                let called = format!("a list ({})", self.all[item].called);
-                (Shape::Seq { item, min: size("minItems", 0), max: size("maxItems", usize::MAX) }, called)
+                (Shape::Seq { item, min: size("minItems", 0), max: size("maxItems", usize::MAX) }, "a list".into())
             }
             ["object"] => match (schema["properties"].as_object(), &schema["additionalProperties"]) {
                 (Some(properties), _) => {
@@ -209,7 +208,7 @@ impl<'a> Compiler<'a> {
             slot.get_or_insert(id);
             said.push(self.all[id].called.clone());
         }
-        (Shape::OneOf { scalar, seq, map }, said.join(", or "))
+        (Shape::OneOf { scalar, seq, map }, if def.is_empty() { said.join(" or ") } else { called(def, "") })
     }
 
     /// Compiles the long form inside its own type without taking the type's place.
@@ -229,6 +228,7 @@ fn called(def: &str, otherwise: &str) -> String {
         "" => otherwise.into(),
         "LabSpec" => "`spec`".into(),
         "Metadata" | "Addressing" | "Management" | "Impair" | "Acl" | "Bgp" | "Ospf" | "Ready" | "Config" => format!("`{}`", def.to_lowercase()),
+        "Kinds" => "`kinds`".into(),
         "Source" => "a source".into(),
         "FileSpec" => "a file".into(),
         "HostInterface" => "`host`".into(),

@@ -100,14 +100,6 @@ impl Node {
         }
     }
 
-    /// The items, if this is a list.
-    pub(crate) fn seq(&self) -> Option<&Vec<Node>> {
-        match &self.value {
-            Value::Seq(s) => Some(s),
-            _ => None,
-        }
-    }
-
     /// A scalar's text, as written.
     pub(crate) fn scalar(&self) -> Option<&str> {
         match &self.value {

@@ -64,7 +64,7 @@ impl<'a> Vars<'a> {
         if !text.contains('$') {
             return Some(text.to_string());
         }
-        if depth > 16 {
+        if depth > 8 {
             r.found.push(Diagnostic::error(format!("the variable `{name}` is made of itself")).at(node.loc, "this comes back to itself"));
             return Some(String::new());
         }
@@ -177,7 +177,11 @@ impl<'a> Vars<'a> {
     pub(crate) fn apply(&self, r: &mut Reader<'_>, node: &mut Node, matrix: Option<&Matrix>) {
         match &mut node.value {
             Value::Str(s) if s.contains('$') => {
+                let before = r.found.len();
                 let text = self.expand(r, s, node.loc, matrix, 0);
+                if r.found.len() > before {
+                    r.hurt.insert(node.loc);
+                }
                 node.value = if r.is_plain(node.loc) { plain(&text) } else { Value::Str(text) };
             }
             Value::Seq(list) => list.iter_mut().for_each(|n| self.apply(r, n, matrix)),

@@ -1,3 +1,4 @@
 //! Tests of the lab file as a user meets it: texts in, labs or diagnostics out.
 
+mod bad;
 mod good;
