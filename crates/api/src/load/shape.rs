@@ -8,7 +8,6 @@ use serde_json::Value as Json;
 
 use super::format;
 use super::short::{self, Short};
-use crate::values::ValueError;
 
 /// Index of an entry.
 pub(crate) type Id = usize;
@@ -25,7 +24,7 @@ pub(crate) enum Shape {
     },
     Float,
     /// Text that a value type must accept.
-    Checked(fn(&str) -> Result<(), ValueError>),
+    Checked(format::Check),
     Words(Vec<String>),
     Seq {
         item: Id,
@@ -33,7 +32,7 @@ pub(crate) enum Shape {
         max: usize,
     },
     Map {
-        key: Option<fn(&str) -> Result<(), ValueError>>,
+        key: Option<format::Check>,
         value: Id,
     },
     Struct(IndexMap<String, Field>),

@@ -23,6 +23,9 @@ fn none() -> Json {
     json!({})
 }
 
+/// What a short text says, field by field.
+pub(crate) type Parts = Result<Vec<(&'static str, String)>, ValueError>;
+
 /// The table.
 pub(crate) const FORMS: &[Short] = &[
     Short {
@@ -110,7 +113,7 @@ fn wrap(node: &mut Node, key: &str, short: fn(&Value) -> bool) {
 }
 
 /// A text that is several fields → these.
-fn fields(node: &mut Node, parse: fn(&str) -> Result<Vec<(&'static str, String)>, ValueError>) {
+fn fields(node: &mut Node, parse: fn(&str) -> Parts) {
     let Some(Ok(list)) = node.scalar().map(parse) else { return };
     let loc = node.loc;
     let entry = |(key, text): (&str, String)| {
@@ -121,7 +124,7 @@ fn fields(node: &mut Node, parse: fn(&str) -> Result<Vec<(&'static str, String)>
 }
 
 /// `10.0.0.0/8 via 10.1.1.1 dev eth1 metric 20`, `10.0.0.0/8 blackhole`.
-pub(crate) fn static_route(text: &str) -> Result<Vec<(&'static str, String)>, ValueError> {
+pub(crate) fn static_route(text: &str) -> Parts {
     let err = |m: String| ValueError(format!("{m}; a route reads like `default via 10.0.0.1` or `10.9.0.0/16 dev eth1 metric 20`"));
     let mut words = text.split_whitespace();
     let to = words.next().ok_or_else(|| err("an empty route".into()))?;
@@ -149,7 +152,7 @@ pub(crate) fn static_route(text: &str) -> Result<Vec<(&'static str, String)>, Va
 }
 
 /// `[HOST-ADDRESS:]PORT:NODE:PORT[/udp]`; an IPv6 address stands in brackets.
-pub(crate) fn published_port(text: &str) -> Result<Vec<(&'static str, String)>, ValueError> {
+pub(crate) fn published_port(text: &str) -> Parts {
     let err = |m: &str| ValueError(format!("{text:?} {m}; write [HOST-ADDRESS:]PORT:NODE:PORT[/udp], such as 8080:web:80"));
     let (rest, proto) = text.split_once('/').map_or((text, "tcp"), |(r, p)| (r, p));
     if proto != "tcp" && proto != "udp" {
