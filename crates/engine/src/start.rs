@@ -55,6 +55,7 @@ pub(crate) fn process_spec(name: &str, process: &ProcessPlan) -> ProcessSpec {
         user: process.user.clone(),
         log: process.log.clone(),
         directories: process.directories.clone(),
+        after: process.after.clone(),
     }
 }
 

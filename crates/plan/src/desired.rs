@@ -125,6 +125,9 @@ pub struct ProcessPlan {
     pub user: String,
     /// Its standard output and error, inside the node: `/var/log/<name>.log`.
     pub log: String,
+    /// Paths inside the node, such as another process's socket, that must exist before it starts.
+    #[serde(default)]
+    pub after: Vec<String>,
     /// Directories that must exist, private to the node, before it starts: path → owner.
     pub directories: BTreeMap<String, String>,
 }

@@ -72,6 +72,7 @@ pub(crate) fn plan(
                 workdir: spec.workdir.clone().unwrap_or_else(|| "/".into()),
                 user: spec.user.clone().unwrap_or_default(),
                 log: format!("/var/log/{process}.log"),
+                after: Vec::new(),
                 directories: BTreeMap::new(),
             },
         );

@@ -6,6 +6,7 @@ use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use netloom_kernel::process::{self, Namespaces, PidFd, Program};
 
@@ -15,6 +16,10 @@ use crate::protocol::{NodeSpec, ProcessSpec};
 use crate::users::{self, User};
 
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// How long a program waits for what it comes after, in milliseconds, and between two looks.
+const AFTER: u32 = 10_000;
+const AFTER_STEP: u32 = 5;
 
 /// Where a program's standard files lead.
 #[derive(Debug)]
@@ -36,6 +41,7 @@ pub(crate) struct Prepared {
     user: Option<User>,
     stdio: Stdio,
     directories: Vec<(PathBuf, u32, u32)>,
+    after: Vec<PathBuf>,
     cgroups: Vec<OwnedFd>,
 }
 
@@ -51,6 +57,7 @@ impl Prepared {
             let (uid, gid) = users::owner(owner)?;
             prepared.directories.push((path.into(), uid, gid));
         }
+        prepared.after = spec.after.iter().map(PathBuf::from).collect();
         Ok(prepared)
     }
 
@@ -87,6 +94,7 @@ impl Prepared {
             user: (user.uid != 0).then_some(user).filter(|_| !files::only_root_is_mapped()),
             stdio,
             directories: Vec::new(),
+            after: Vec::new(),
             cgroups: cgroups.iter().map(|dir| open_tasks(dir)).collect::<Result<_>>()?,
         })
     }
@@ -102,6 +110,15 @@ impl Prepared {
         match self.steps(init, keep) {
             Ok(never) => match never {},
             Err(error) => error,
+        }
+    }
+
+    /// Waits for what must be there first. What never comes is the program's own matter: it may wait longer, or say what it misses.
+    fn wait(&self) {
+        let mut left = AFTER / AFTER_STEP;
+        while left > 0 && !self.after.iter().all(|path| path.exists()) {
+            std::thread::sleep(Duration::from_millis(AFTER_STEP.into()));
+            left -= 1;
         }
     }
 
@@ -139,6 +156,7 @@ impl Prepared {
             Stdio::Inherit => {}
         }
         process::close_from_here(3, &[keep])?;
+        self.wait();
         process::default_signals_here();
         if let Some(user) = &self.user {
             process::set_user_here(user.uid, user.gid, &user.groups)?;

@@ -139,6 +139,10 @@ pub struct ProcessSpec {
     /// Directories that must exist, and whose they are.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub directories: BTreeMap<String, String>,
+    /// Paths inside the node, such as another process's socket, that must exist before the program begins. After ten seconds it
+    /// begins all the same.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<String>,
 }
 
 /// A node as the keeper knows it.

@@ -71,6 +71,7 @@ impl Builder {
             workdir: "/".into(),
             user: String::new(),
             log: format!("/var/log/{process}.log"),
+            after: Vec::new(),
             directories: BTreeMap::new(),
         };
         self.with(name, |node| {

@@ -14,6 +14,9 @@ use crate::error::PlanError;
 use crate::facts::{Facts, FrrFacts};
 use crate::view::View;
 
+/// Where zebra answers the other daemons.
+const ZEBRA_SOCKET: &str = "/run/frr/zserv.api";
+
 /// What a router adds to its node.
 #[derive(Default)]
 pub(crate) struct Router {
@@ -92,7 +95,11 @@ pub(crate) fn router(
         let conf = format!("/etc/frr/{daemon}.conf");
         out.files.insert(conf.clone(), file(format!("hostname {name}\n!\n{text}")));
         let argv = argv(frr, daemon, &conf, user, group);
+        // A daemon that finds no zebra asks again after ten seconds, and without knowing the interfaces bgpd takes an IPv6 update
+        // with a link-local next hop for malformed.
+        let after = if daemon == "zebra" { Vec::new() } else { vec![ZEBRA_SOCKET.to_string()] };
         let process = ProcessPlan {
+            after,
             argv,
             env: BTreeMap::new(),
             workdir: "/".into(),

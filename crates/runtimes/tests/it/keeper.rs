@@ -108,6 +108,21 @@ fn many_descriptors_in_one_call() {
 }
 
 #[test]
+fn a_process_waits_for_what_it_comes_after() {
+    if !root() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let (mut client, _netns) = keeper(dir.path());
+    let first = run("first", "sleep 0.3; touch /run/first; exec sleep 1000");
+    let second = ProcessSpec { after: vec!["/run/first".into()], ..run("second", "ls /run; exec sleep 1000") };
+    client.start(node(), vec![first, second]).unwrap();
+    let target = client.target("a").unwrap();
+    wait("the log", || target.read_file("/var/log/second.log").unwrap_or_default() == b"first\n");
+    client.shutdown(Duration::from_secs(5)).unwrap();
+}
+
+#[test]
 fn a_populated_node_has_its_own_view() {
     if !root() {
         return;
