@@ -189,6 +189,8 @@
   let at = { x: 0, y: 0, k: 1 }, drag = null, last = null;
   const apply = () => {
     view.setAttribute("transform", `translate(${at.x} ${at.y}) scale(${at.k})`);
+    // From far away nodes stay dots one can see.
+    view.style.setProperty("--up", Math.max(1, Math.min(2.6, .16 / at.k)));
     view.classList.toggle("small", at.k < .62);
     view.classList.toggle("tiny", at.k < .34);
   };
