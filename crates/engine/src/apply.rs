@@ -1,8 +1,8 @@
 //! Changing a running lab to what a plan says.
 
 use netloom_plan::desired::Plan;
+use netloom_plan::diff::Change;
 
-use crate::change::Change;
 use crate::error::Result;
 use crate::event::Event;
 use crate::options::Options;

@@ -8,20 +8,25 @@ use netloom_kernel::netns::Netns;
 use netloom_kernel::rtnl::{Batch, Rtnl};
 use netloom_kernel::sysctl;
 use netloom_plan::desired::{LinkPlan, NodePlan};
+use netloom_plan::diff::Change;
 use netloom_runtimes::client::Client;
 
-use crate::change::Change;
 use crate::error::{Error, Result};
 use crate::event::{Event, Phase};
 use crate::network::{Have, Want, settle};
 use crate::progress::Progress;
 use crate::spaces::Spaces;
+use crate::state::Dir;
 use crate::topology::{Topology, has_namespace};
 use crate::{acl, host, impair, links, management};
 
-/// Makes namespaces, links and their configuration for `nodes` and `new_links`, all of which must be missing. Returns all
-/// errors; what could be made is made.
-pub(crate) fn fresh(topology: &Topology<'_>, client: &mut Client, on: &mut dyn FnMut(Event)) -> Result<Spaces> {
+/// Makes a whole lab's namespaces, links and their configuration.
+pub(crate) fn fresh(
+    topology: &Topology<'_>,
+    dir: &Dir,
+    client: &mut Client,
+    on: &mut dyn FnMut(Event),
+) -> Result<Spaces> {
     let nodes: Vec<(&NodeName, &NodePlan)> = topology.spaces().collect();
     let progress = Progress::begin(Phase::Namespaces, nodes.len(), on);
     let made = Netns::create_many_with_rtnl(nodes.len())?;
@@ -62,10 +67,10 @@ pub(crate) fn fresh(topology: &Topology<'_>, client: &mut Client, on: &mut dyn F
             progress.step(at + 1, on);
         }
     }
-    for (name, node) in &nodes {
-        acl::set(topology, name, node, &spaces, &mut errors);
+    for (name, _) in &nodes {
+        acl::set_fresh(topology, name, &spaces, &mut errors);
     }
-    impair::set_all(topology, &spaces, client, &mut errors);
+    impair::set_all(topology, dir, &spaces, client, &mut errors);
     progress.end(on);
     Error::all(errors)?;
     spaces.hold(client)?;
@@ -110,15 +115,10 @@ pub(crate) fn write_sysctls(late: &Late<'_>, spaces: &Spaces, errors: &mut Vec<E
         };
         for (key, value) in settings {
             if let Err(error) = sysctl::write(netns, [(*key, *value)])
-                && !optional(node, key)
+                && !node.optional_sysctls.contains(*key)
             {
                 errors.push(Error::step(name.to_string(), error));
             }
         }
     }
-}
-
-fn optional(node: &NodePlan, key: &str) -> bool {
-    let _ = (node, key);
-    false
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use netloom_api::values::NodeName;
 use serde::{Deserialize, Serialize};
 
-use crate::change::Change;
+use netloom_plan::diff::Change;
 
 /// A stage of [`crate::up`], [`crate::apply`] or [`crate::down`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

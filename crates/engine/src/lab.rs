@@ -13,9 +13,10 @@ use netloom_runtimes::client::{Client, Events};
 use netloom_runtimes::exec::{Command, Target};
 use serde::{Deserialize, Serialize};
 
+use crate::acl;
 use crate::error::{Error, Result};
 use crate::options::RunDir;
-use crate::run::{Instance, later, not_up};
+use crate::run::{Instance, not_up};
 use crate::spaces::held_name;
 use crate::start;
 use crate::state::Dir;
@@ -331,7 +332,8 @@ impl Lab {
         if let Ok(target) = client.target(name.as_str()) {
             return Ok(target);
         }
-        if client.get(&format!("{STOPPED}{name}"))?.contains_key(&format!("{STOPPED}{name}")) {
+        let stopped = format!("{STOPPED}{name}");
+        if client.get(&stopped)?.contains_key(&stopped) {
             let reason = format!("it is powered off; `netloom start {} {name}` starts it", self.instance.name);
             return Err(Error::Node { node: name.to_string(), reason });
         }
@@ -410,7 +412,7 @@ impl Lab {
         if plan.acl.is_none() {
             return Ok(Vec::new());
         }
-        Err(later("acl_counters"))
+        acl::counters(&self.netns(end.node.as_str())?, end.interface.as_str())
     }
 
     /// What a process has printed so far.
@@ -418,13 +420,7 @@ impl Lab {
     /// # Errors
     /// [`Error::Unknown`], or when the node has no files.
     pub fn log(&self, node: &str, process: &str) -> Result<Vec<u8>> {
-        let plan = self.node(node)?;
-        let path = plan.processes.get(process).map(|plan| plan.log.clone()).ok_or_else(|| Error::Unknown {
-            instance: self.instance.name.clone(),
-            what: "process",
-            name: format!("{node}:{process}"),
-            known: plan.processes.keys().cloned().collect(),
-        })?;
+        let path = self.process(node, process)?.2.log.clone();
         self.read_file(node, &path)
     }
 

@@ -14,7 +14,6 @@
 mod acl;
 mod apply;
 mod build;
-mod change;
 mod error;
 mod event;
 mod faults;
@@ -27,6 +26,7 @@ mod network;
 mod options;
 mod progress;
 mod run;
+mod snapshot;
 mod spaces;
 mod start;
 mod state;
@@ -34,12 +34,12 @@ mod topology;
 
 pub use apply::{apply, difference};
 
-pub use change::{Action, Change, Subject};
 pub use error::{Error, Result};
 pub use event::{Event, Phase};
 pub use faults::Undo;
 pub use lab::{
     AclCounter, Direction, EventStream, ExecOptions, Lab, LinkStatus, NodeState, NodeStatus, Output, ProcessStatus,
 };
+pub use netloom_plan::diff::{Action, Change, Subject};
 pub use options::{Mode, Options, RunDir};
 pub use run::{Instance, down, list, up};

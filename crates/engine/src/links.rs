@@ -2,11 +2,11 @@
 
 use netloom_kernel::mac::MacAddr;
 use netloom_kernel::rtnl::{Batch, Bridge, VethEnd};
-use netloom_plan::desired::{EndPlan, LinkPlan};
+use netloom_plan::desired::{BRIDGE_IFINDEX, EndPlan, LinkPlan};
 
 use crate::error::Result;
 use crate::spaces::Spaces;
-use crate::topology::{BRIDGE, BRIDGE_INDEX};
+use crate::topology::BRIDGE;
 
 /// Puts a veth into `batch`, in place: one request names both namespaces, names, indexes, MACs and MTUs.
 pub(crate) fn create(batch: &mut Batch, link: &LinkPlan, spaces: &Spaces) -> Result<()> {
@@ -25,5 +25,5 @@ pub(crate) fn veth_end<'a>(link: &LinkPlan, end: &'a EndPlan) -> VethEnd<'a> {
 pub(crate) fn create_bridge(batch: &mut Batch, ports: &[crate::topology::End<'_>]) {
     // Its own MTU limits nothing but what it says itself; the kernel keeps it at the least of its ports'.
     let mtu = ports.iter().map(|end| end.link.mtu).min();
-    batch.create_bridge(&Bridge { index: Some(BRIDGE_INDEX), mtu, ..Bridge::new(BRIDGE) });
+    batch.create_bridge(&Bridge { index: Some(BRIDGE_IFINDEX), mtu, ..Bridge::new(BRIDGE) });
 }

@@ -13,11 +13,11 @@ use netloom_kernel::rtnl::{
     Address, AddressSpec, Batch, BridgePort, Link, LinkChange, NextHop, PROTOCOL, Route, RouteKind, RouteSpec, Rtnl,
     TABLE_MAIN,
 };
-use netloom_plan::desired::{EndPlan, NodePlan, RoutePlan};
+use netloom_plan::desired::{BRIDGE_IFINDEX, EndPlan, MANAGEMENT_IFINDEX, NodePlan, RoutePlan};
+use netloom_plan::diff::{Action, Change, Subject};
 
-use crate::change::{Action, Change, Subject};
 use crate::error::Result;
-use crate::topology::{BRIDGE_INDEX, End, MANAGEMENT_INDEX, Topology};
+use crate::topology::{End, Topology};
 
 /// Metric the kernel gives an IPv6 route without one (`IP6_RT_PRIO_USER`).
 const METRIC6: u32 = 1024;
@@ -33,6 +33,8 @@ pub(crate) struct Want<'a> {
     pub(crate) management: Vec<IpNet>,
     /// Ends that shall stay down whatever the plan says.
     pub(crate) down: Vec<&'a EndRef>,
+    /// An end that shall be up whatever the plan says.
+    pub(crate) up: Option<&'a EndRef>,
 }
 
 impl<'a> Want<'a> {
@@ -47,11 +49,13 @@ impl<'a> Want<'a> {
             alias: &topology.alias,
             management: management.collect(),
             down: Vec::new(),
+            up: None,
         }
     }
 
     fn is_up(&self, end: &EndPlan) -> bool {
-        end.up && !self.down.iter().any(|down| down.node == end.node && down.interface == end.interface)
+        let same = |other: &EndRef| other.node == end.node && other.interface == end.interface;
+        self.up.is_some_and(same) || (end.up && !self.down.iter().any(|down| same(down)))
     }
 }
 
@@ -109,13 +113,13 @@ pub(crate) fn settle(want: &Want<'_>, have: &Have, batch: &mut Batch, changes: &
         settle_addresses(end.this.ifindex, &end.this.addresses, have, batch, changes, &subject);
     }
     if !want.management.is_empty() {
-        let gone = have.link(MANAGEMENT_INDEX).is_some_and(|link| !link.up) || have.fresh;
+        let gone = have.link(MANAGEMENT_IFINDEX).is_some_and(|link| !link.up) || have.fresh;
         if gone {
             let change = LinkChange { up: Some(true), alias: Some(want.alias), ..LinkChange::default() };
-            batch.set_link(MANAGEMENT_INDEX, &change);
+            batch.set_link(MANAGEMENT_IFINDEX, &change);
         }
         let subject = Subject::Management;
-        settle_addresses(MANAGEMENT_INDEX, &want.management, have, batch, changes, &subject);
+        settle_addresses(MANAGEMENT_IFINDEX, &want.management, have, batch, changes, &subject);
     }
     settle_routes(want, have, batch, changes);
 }
@@ -166,16 +170,16 @@ fn settle_link(want: &Want<'_>, end: &End<'_>, have: &Have, batch: &mut Batch, c
 
 /// A `lan`: a bridge, and ports that let everything through.
 fn settle_bridge(want: &Want<'_>, have: &Have, batch: &mut Batch, changes: &mut Vec<Change>) {
-    let bridge = have.link(BRIDGE_INDEX);
+    let bridge = have.link(BRIDGE_IFINDEX);
     if !bridge.is_some_and(|bridge| bridge.up) {
         let up = LinkChange { up: Some(true), alias: Some(want.alias), ..LinkChange::default() };
-        batch.set_link(BRIDGE_INDEX, &up);
+        batch.set_link(BRIDGE_IFINDEX, &up);
     }
     for end in want.ends {
         let port = have.link(end.this.ifindex);
         settle_link(want, end, have, batch, changes);
-        if port.is_none_or(|port| port.master != Some(BRIDGE_INDEX)) {
-            let master = LinkChange { master: Some(BRIDGE_INDEX), ..LinkChange::default() };
+        if port.is_none_or(|port| port.master != Some(BRIDGE_IFINDEX)) {
+            let master = LinkChange { master: Some(BRIDGE_IFINDEX), ..LinkChange::default() };
             batch.set_link(end.this.ifindex, &master);
         }
         if port.is_none_or(|port| port.group_fwd_mask != Some(BridgePort::FORWARD_ALL)) {

@@ -113,7 +113,7 @@ pub(crate) fn make(dir: &Dir, plan: &Plan, mut record: Record, on: &mut dyn FnMu
     };
     let mut client = Keeper::spawn(&dir.path, lifetime, cleanup)?;
     host::take(&topology, dir, &mut record)?;
-    build::fresh(&topology, &mut client, on)?;
+    build::fresh(&topology, dir, &mut client, on)?;
     share(plan, &mut client)?;
     let nodes: Vec<&NodeName> =
         plan.nodes.iter().filter(|(_, node)| start::needs_start(node)).map(|(name, _)| name).collect();

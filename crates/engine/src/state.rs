@@ -131,6 +131,14 @@ impl Dir {
         }
     }
 
+    /// The right to talk to the relay; waits for it.
+    pub(crate) fn relay_lock(&self) -> Result<File> {
+        let path = self.file("relay.lock");
+        let file = OpenOptions::new().write(true).create(true).truncate(false).open(&path).map_err(|e| at(&path, e))?;
+        file.lock().map_err(|e| at(&path, e))?;
+        Ok(file)
+    }
+
     /// Removes the directory and everything in it; also when somebody is adding to it.
     pub(crate) fn remove(&self) -> Result<()> {
         let mut last = None;

@@ -6,14 +6,8 @@ use netloom_api::node::NodeKind;
 use netloom_api::values::NodeName;
 use netloom_plan::desired::{EndPlan, LinkPlan, NodePlan, Plan};
 
-/// Index of the bridge of a `lan` in its namespace, beyond those of its ports.
-pub(crate) const BRIDGE_INDEX: u32 = 1_000_001;
-/// Name of that bridge.
+/// Name of the bridge of a `lan`.
 pub(crate) const BRIDGE: &str = "nl-bridge";
-/// Index of `mgmt0` in every node.
-pub(crate) const MANAGEMENT_INDEX: u32 = 1_000_000;
-/// Hidden devices beside an interface take this plus its index.
-pub(crate) const HIDDEN_INDEX: u32 = 1_100_000;
 
 /// An end, its link, and the other end.
 #[derive(Clone, Copy, Debug)]
