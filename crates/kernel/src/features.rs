@@ -145,7 +145,7 @@ const PROBES: &[Probe] = &[
         name: "tap",
         purpose: "the relay",
         required: false,
-        remedy: "a kernel with CONFIG_TUN and the device /dev/net/tun (modprobe tun)",
+        remedy: "a kernel with CONFIG_TUN and the device /dev/net/tun open to the user (modprobe tun; chmod 666 /dev/net/tun)",
         run: tap,
     },
     Probe {

@@ -14,6 +14,16 @@ impl MacAddr {
     pub fn is_multicast(self) -> bool {
         self.0[0] & 1 == 1
     }
+
+    /// The IPv6 link-local address an interface with this address gives itself (RFC 4291, appendix A).
+    ///
+    /// Added with [`crate::rtnl::AddressSpec::new`] *before* the interface goes up it is usable at once. Else the
+    /// kernel adds it and spends one to two seconds on duplicate detection, in which a router neither resolves
+    /// nor answers IPv6 neighbours.
+    pub fn link_local(self) -> std::net::Ipv6Addr {
+        let [a, b, c, d, e, f] = self.0;
+        std::net::Ipv6Addr::from([0xfe, 0x80, 0, 0, 0, 0, 0, 0, a ^ 2, b, c, 0xff, 0xfe, d, e, f])
+    }
 }
 
 impl fmt::Display for MacAddr {

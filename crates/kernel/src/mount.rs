@@ -42,12 +42,25 @@ pub fn bind(source: &Path, target: &Path, recursive: bool) -> Result<()> {
         .map_err(|e| Error::os(format!("bind {} to {}", source.display(), target.display()), e))
 }
 
-/// Makes an existing mount read-only for this mount namespace.
+/// Makes an existing mount read-only for this mount namespace. Its other flags stay, as they must in a user
+/// namespace that inherited them.
 ///
 /// # Errors
 /// `EINVAL` when `target` is no mount point.
 pub fn make_read_only(target: &Path) -> Result<()> {
-    let flags = MsFlags::MS_BIND | MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY;
+    use nix::sys::statvfs::{FsFlags, statvfs};
+    let present = statvfs(target).map_err(|e| Error::os(format!("ask about the mount {}", target.display()), e))?;
+    let mut flags = MsFlags::MS_BIND | MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY;
+    for (is, keep) in [
+        (FsFlags::ST_NOSUID, MsFlags::MS_NOSUID),
+        (FsFlags::ST_NODEV, MsFlags::MS_NODEV),
+        (FsFlags::ST_NOEXEC, MsFlags::MS_NOEXEC),
+        (FsFlags::ST_NOATIME, MsFlags::MS_NOATIME),
+        (FsFlags::ST_NODIRATIME, MsFlags::MS_NODIRATIME),
+        (FsFlags::ST_RELATIME, MsFlags::MS_RELATIME),
+    ] {
+        flags.set(keep, present.flags().contains(is));
+    }
     change(target, flags, "make read-only")
 }
 

@@ -45,14 +45,22 @@ impl Netns {
         many(count, create_here)
     }
 
-    /// As [`Netns::create_many`], with a route socket opened inside each while its creating
-    /// thread is there anyway: the leanest way to configure them next. Drop the sockets early,
-    /// each pins its namespace for an RCU grace period after closing.
+    /// As [`Netns::create_many`], and runs `inside` in each new namespace while the creating thread is there
+    /// anyway: the cheapest moment to open a socket or write a setting.
+    ///
+    /// # Errors
+    /// As [`Netns::create`], and the first of `inside`.
+    pub fn create_many_with<T: Send>(count: usize, inside: impl Fn() -> Result<T> + Sync) -> Result<Vec<(Netns, T)>> {
+        many(count, || Ok((create_here()?, inside()?)))
+    }
+
+    /// As [`Netns::create_many`], with a route socket opened inside each: the leanest way to configure them
+    /// next. Drop the sockets early, each pins its namespace for an RCU grace period after closing.
     ///
     /// # Errors
     /// As [`Netns::create`] and [`Rtnl::open`].
     pub fn create_many_with_rtnl(count: usize) -> Result<Vec<(Netns, Rtnl)>> {
-        many(count, || Ok((create_here()?, Rtnl::open()?)))
+        Netns::create_many_with(count, Rtnl::open)
     }
 
     /// The namespace of the calling thread.

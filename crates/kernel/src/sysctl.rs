@@ -2,6 +2,9 @@
 //!
 //! Keys are written with dots (`net.ipv4.ip_forward`) or, when a part itself contains a dot as some
 //! interface names do, with slashes (`net/ipv4/conf/eth0.7/forwarding`).
+//!
+//! The first access to a setting of a new namespace costs about a third of a millisecond: prefer netlink where
+//! it can say the same.
 
 use std::path::PathBuf;
 

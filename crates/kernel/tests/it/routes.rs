@@ -1,6 +1,7 @@
+use netloom_kernel::MacAddr;
 use netloom_kernel::netns::Netns;
 use netloom_kernel::rtnl::{
-    AddressSpec, Batch, NeighbourSpec, NextHop, PROTOCOL, RouteKind, RouteSpec, Rtnl, RuleSpec, VethEnd,
+    AddressSpec, Batch, NeighbourSpec, NextHop, OperState, PROTOCOL, RouteKind, RouteSpec, Rtnl, RuleSpec, VethEnd,
 };
 
 use super::{oracle, oracle_json};
@@ -110,4 +111,46 @@ fn rules_and_neighbours() {
     })
     .unwrap();
     assert!(!oracle(&netns, "ip rule").contains("77:"));
+}
+
+#[test]
+fn link_local_addresses_can_be_usable_at_once() {
+    let netns = Netns::create().unwrap();
+    let mut rtnl = Rtnl::open_in(&netns).unwrap();
+    let (one, two) = (MacAddr([2, 0, 0, 0, 0, 1]), MacAddr([2, 0, 0, 0, 0, 2]));
+    let specs = |mac: MacAddr, index| {
+        let own = |text: &str| AddressSpec::new(index, text.parse().unwrap());
+        [own(&format!("{}/64", mac.link_local())), own(&format!("2001:db8:{index}::1/64"))]
+    };
+    rtnl.change(|batch| {
+        batch.create_veth(&VethEnd::new("e1").index(2).mac(one), &VethEnd::new("e2").index(3).mac(two));
+        for (mac, index) in [(one, 2), (two, 3)] {
+            specs(mac, index).iter().for_each(|spec| batch.add_address(spec));
+            batch.link_up(index);
+        }
+    })
+    .unwrap();
+    let check = |rtnl: &mut Rtnl| {
+        let addresses = rtnl.addresses().unwrap();
+        assert_eq!(addresses.iter().filter(|a| a.address.addr().is_ipv6()).count(), 4, "{addresses:?}");
+        assert!(addresses.iter().all(|address| !address.tentative), "{addresses:?}");
+    };
+    check(&mut rtnl);
+    assert!(super::eventually(|| rtnl.links().unwrap().iter().filter(|l| l.operstate == OperState::Up).count() == 2));
+    // The kernel's own generation does not add a second one.
+    check(&mut rtnl);
+    let connected = oracle(&netns, "ip -6 route");
+    for route in ["2001:db8:2::/64 dev e1", "2001:db8:3::/64 dev e2", "fe80::/64 dev e1", "fe80::/64 dev e2"] {
+        assert!(connected.contains(route), "{connected}");
+    }
+    // After a hand takes the interface down and up, the kernel makes its own again.
+    oracle(&netns, "ip link set e1 down");
+    oracle(&netns, "ip link set e1 up");
+    let own = one.link_local().to_string();
+    assert!(super::eventually(|| oracle(&netns, "ip -6 addr show dev e1").contains(&own)));
+}
+
+#[test]
+fn link_local_of_a_mac() {
+    assert_eq!(MacAddr([0x02, 0, 0x5e, 0x10, 0, 1]).link_local().to_string(), "fe80::5eff:fe10:1");
 }
