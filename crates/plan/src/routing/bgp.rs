@@ -51,7 +51,7 @@ pub(crate) fn config(
     errors: &mut Vec<PlanError>,
 ) -> String {
     let neighbours = neighbours(view, systems, name, node, bgp);
-    let networks = networks(view, name, bgp);
+    let networks = networks(view, systems, name, node, bgp);
     let (keepalive, hold) = timers(name, bgp, errors);
     let id = bgp.router_id.unwrap_or_else(|| view.router_id(name));
     let paths = bgp.maximum_paths.unwrap_or(64);
@@ -209,12 +209,20 @@ fn internal_mesh(
 }
 
 /// Loopbacks, subnets of links to nodes that do not route, and what the file adds; each once, in this order.
-fn networks(view: &View<'_>, name: &NodeName, bgp: &Bgp) -> Vec<IpNet> {
+///
+/// A border of an AS that runs an IGP announces the others' loopbacks too: it knows them from the IGP, and FRR refuses them over iBGP,
+/// where a loopback would be its own next hop.
+fn networks(view: &View<'_>, systems: &Systems<'_>, name: &NodeName, node: &Node, bgp: &Bgp) -> Vec<IpNet> {
+    let external = |n: End| view.t.at(n).1.bgp.as_ref().is_some_and(|b| b.asn != bgp.asn);
+    let border = node.ospf.is_some() && view.t.ends(name).iter().any(|&e| view.t.neighbours(e).any(external));
+    let same = systems.get(&bgp.asn).map_or(&[][..], Vec::as_slice);
+    let inside = same.iter().filter(|&&n| border && view.t.node(n).ospf.is_some()).flat_map(|n| view.loopbacks(n));
     let stubs = view.ends(name).into_iter().filter(|&e| view.stub(e)).flat_map(|e| view.addresses(e));
     let mut seen = BTreeSet::new();
     view.loopbacks(name)
         .iter()
         .chain(stubs)
+        .chain(inside)
         .chain(&bgp.networks)
         .map(IpNet::trunc)
         .filter(|n| seen.insert(*n))

@@ -52,6 +52,8 @@ pub(crate) fn config(view: &View<'_>, name: &NodeName, ospf: &Ospf, errors: &mut
                 let _ = writeln!(o, " {ip} passive");
             } else {
                 let _ = writeln!(o, " {ip} hello-interval {hello}\n {ip} dead-interval {dead}");
+                // Routers that start together miss each other's first exchange, and would try again after five seconds.
+                let _ = writeln!(o, " {ip} retransmit-interval 1");
             }
             if i.point_to_point {
                 let _ = writeln!(o, " {ip} network point-to-point");
@@ -60,8 +62,10 @@ pub(crate) fn config(view: &View<'_>, name: &NodeName, ospf: &Ospf, errors: &mut
         }
         let _ = writeln!(o, "router {router}\n ospf{} router-id {id}", if at == 0 { "" } else { "6" });
         o.push_str(" log-adjacency-changes\n");
-        // Labs are small: compute at once, hold back only under a storm.
-        o.push_str(" timers throttle spf 0 50 1000\nexit\n!\n");
+        // Labs are small: compute and tell at once, hold back only under a storm.
+        o.push_str(" timers throttle spf 0 50 1000\n");
+        o.push_str(if at == 0 { " timers throttle lsa all 100\n" } else { "" });
+        o.push_str(" timers lsa min-arrival 50\nexit\n!\n");
     }
     o
 }
