@@ -5,14 +5,14 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use netloom_api::test::Test;
-use netloom_check::verdict::{RunResult, Status};
+use netloom_check::verdict::{Event, Status, TestResult};
 use netloom_cli::exit::Exit;
 use netloom_cli::lab::{Ci, Reports};
-use netloom_engine::{Event, Lab, Mode, Options, Phase as Stage};
+use netloom_engine::{Lab, Mode, Options, Phase as Stage};
 use netloom_plan::desired::Plan;
 use netloom_report::progress::Progress;
 use netloom_report::style::{Style, count};
-use netloom_report::verdict::{Phase, Report, Verdict, worst};
+use netloom_report::verdict::{Phase, PhaseResult, Report, Verdict, worst};
 use netloom_report::{junit, text};
 
 use crate::context::Context;
@@ -178,15 +178,15 @@ impl<'a> Cycle<'a> {
             netloom_engine::up(plan, options, &mut |event| {
                 commands::show_engine(progress, &event);
                 match &event {
-                    Event::Begin { phase: Stage::Start, .. } if started.is_none() => {
+                    netloom_engine::Event::Begin { phase: Stage::Start, .. } if started.is_none() => {
                         started = Some(Instant::now());
                         progress.step("provision");
                     }
-                    Event::NodeReady { node, .. } => {
+                    netloom_engine::Event::NodeReady { node, .. } => {
                         ready += 1;
                         progress.message(format!("{ready} of {populated} ready: {node}"));
                     }
-                    Event::Note { text } => notes.push(text.clone()),
+                    netloom_engine::Event::Note { text } => notes.push(text.clone()),
                     _ => {}
                 }
             })
@@ -219,41 +219,43 @@ impl<'a> Cycle<'a> {
         }
     }
 
-    /// Steps four and five.
+    /// Steps four and five: one run of the tests, the baseline first.
     fn test(&mut self, lab: &Lab, selected: &[Test]) -> Result<Status> {
-        let baseline: Vec<Test> = selected.iter().filter(|t| tests::is_baseline(t)).cloned().collect();
-        let rest: Vec<Test> = selected.iter().filter(|t| !tests::is_baseline(t)).cloned().collect();
-        let mut status = Status::Skipped;
-        for (phase, some) in [(Phase::Baseline, baseline), (Phase::Test, rest)] {
-            if let Some(signal) = signals::caught() {
-                self.done(phase, Status::Skipped, Duration::ZERO, format!("interrupted by signal {signal}"));
-                continue;
+        let (mut ordered, rest): (Vec<Test>, Vec<Test>) = selected.iter().cloned().partition(tests::is_baseline);
+        let baseline: Vec<String> = ordered.iter().map(|t| t.name.clone()).collect();
+        ordered.extend(rest);
+        let begun = Instant::now();
+        // Where the baseline ended, once it has.
+        let mut split: Option<Instant> = None;
+        let mut done: Vec<TestResult> = Vec::new();
+        let progress = &self.progress;
+        progress.step(if baseline.is_empty() { Phase::Test } else { Phase::Baseline }.as_str());
+        let run = tests::run(lab, &ordered, &mut |event| {
+            match &event {
+                Event::TestStarted { name, .. } if split.is_none() && !baseline.iter().any(|b| b == name) => {
+                    let now = Instant::now();
+                    split = Some(now);
+                    progress.say(text::phase(&summary(Phase::Baseline, &done, now - begun)));
+                    progress.step(Phase::Test.as_str());
+                }
+                Event::TestDone { result } => done.push((*result).clone()),
+                _ => {}
             }
-            if some.is_empty() {
-                let why = if phase == Phase::Baseline {
-                    "no test is tagged baseline"
-                } else {
-                    "every test is tagged baseline"
-                };
-                self.done(phase, Status::Skipped, Duration::ZERO, why.into());
-                continue;
-            }
-            self.progress.step(phase.as_str());
-            let begun = Instant::now();
-            let progress = &self.progress;
-            let run = tests::run(lab, &some, &self.report.tests, &mut |event| tests::show(progress, &event));
-            let passed = run.count(Status::Passed);
-            let of = run.tests.len();
-            let this = worst(&run.tests);
-            status = status.worse(run.status());
-            self.add(run);
-            self.done(phase, this, begun.elapsed(), format!("{passed} of {} passed", count(of, "test")));
+            tests::show(progress, &event);
+        })?;
+        let end = Instant::now();
+        let (first, second): (Vec<TestResult>, Vec<TestResult>) = run.tests.iter().cloned().partition(|t| baseline.contains(&t.name));
+        let at = split.unwrap_or(end);
+        let before = summary(Phase::Baseline, &first, at - begun);
+        if split.is_none() {
+            progress.say(text::phase(&before));
         }
-        Ok(status)
-    }
-
-    fn add(&mut self, run: RunResult) {
+        let after = summary(Phase::Test, &second, end - at);
+        progress.say(text::phase(&after));
+        self.report.phases.extend([before, after]);
+        let status = run.status();
         self.report.add(run);
+        Ok(status)
     }
 
     fn tear_down(&mut self, lab: Lab, options: &Options) -> Result<()> {
@@ -287,6 +289,17 @@ impl<'a> Cycle<'a> {
         let line = text::phase(self.report.phase(phase, status, duration, detail));
         self.progress.say(line);
     }
+}
+
+/// How the baseline or the tests went.
+fn summary(phase: Phase, tests: &[TestResult], duration: Duration) -> PhaseResult {
+    let passed = tests.iter().filter(|t| t.status == Status::Passed).count();
+    let (status, detail) = match (tests.len(), phase) {
+        (0, Phase::Baseline) => (Status::Skipped, "no test is tagged baseline".into()),
+        (0, _) => (Status::Skipped, "every test is tagged baseline".into()),
+        (all, _) => (worst(tests), format!("{passed} of {} passed", count(all, "test"))),
+    };
+    PhaseResult { phase, status, duration, detail }
 }
 
 /// Tables, failures, verdict.

@@ -1,8 +1,8 @@
 //! Which tests are run, and what is shown meanwhile.
 
 use netloom_api::test::{Test, glob};
-use netloom_check::run::{Options, refused, run_tests};
-use netloom_check::verdict::{Event, RunResult, TestResult};
+use netloom_check::run::{Options, run_tests};
+use netloom_check::verdict::{Event, RunResult};
 use netloom_cli::lab::Select;
 use netloom_engine::Lab;
 use netloom_report::progress::Progress;
@@ -59,11 +59,10 @@ pub(crate) fn is_baseline(t: &Test) -> bool {
     t.tags.iter().any(|tag| tag == BASELINE) && t.steps.iter().all(|s| s.fault.is_none()) && t.traffic.is_empty()
 }
 
-/// Runs tests. `before` is what earlier ones came to, for those that need them.
-pub(crate) fn run(lab: &Lab, tests: &[Test], before: &[TestResult], on: &mut dyn FnMut(Event<'_>)) -> RunResult {
-    let mut options =
-        Options { only: Vec::new(), tags: Vec::new(), before, interrupted: signals::stop(), progress: on };
-    run_tests(lab, tests, &mut options).unwrap_or_else(|e| refused(&e))
+/// Runs tests on a lab until they are through or a signal comes; whatever they did to the lab is undone.
+pub(crate) fn run(lab: &Lab, tests: &[Test], on: &mut dyn FnMut(Event<'_>)) -> Result<RunResult> {
+    let mut options = Options { only: Vec::new(), tags: Vec::new(), interrupted: signals::stop(), progress: on };
+    run_tests(lab, tests, &mut options).map_err(|e| Failure::build(e.to_string()))
 }
 
 /// What happens, on the progress line; where nobody watches it, a line for each test.

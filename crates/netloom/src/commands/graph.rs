@@ -12,7 +12,9 @@ pub(crate) fn run(context: &Context, args: &Graph) -> Result<Exit> {
     let loaded = host::load(&file, &args.lab.lab.set)?;
     let plan = host::plan_anywhere(&loaded, args.lab.lab.name.as_deref())?;
     let text = match args.format {
-        GraphFormat::Mermaid | GraphFormat::Dot | GraphFormat::Html => format!("{} nodes\n", plan.nodes.len()),
+        GraphFormat::Mermaid => netloom_plan::graph::mermaid(&plan),
+        GraphFormat::Dot => netloom_plan::graph::dot(&plan),
+        GraphFormat::Html => netloom_plan::graph::html(&plan),
     };
     context.terminal.bytes(text.as_bytes());
     Ok(Exit::Ok)

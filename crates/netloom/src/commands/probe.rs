@@ -68,7 +68,7 @@ fn run(lab: &Lab, reach: ReachExpect, within: Span) -> Result<TestResult> {
     signals::catch()?;
     let test =
         Test { name: "probe".into(), within: Some(within), expect: vec![Expect::Reach(reach)], ..Test::default() };
-    let run = tests::run(lab, &[test], &[], &mut |_| {});
+    let run = tests::run(lab, &[test], &mut |_| {})?;
     run.tests.into_iter().next().ok_or_else(|| Failure::build("the probe gave no result"))
 }
 

@@ -31,7 +31,7 @@ pub(crate) fn run(context: &Context, args: &Test) -> Result<Exit> {
     let begun = Instant::now();
     let progress = context.terminal.progress();
     progress.step("test");
-    let run = tests::run(&lab, &selected, &[], &mut |event| tests::show(&progress, &event));
+    let run = tests::run(&lab, &selected, &mut |event| tests::show(&progress, &event))?;
     progress.finish();
     let status = run.status();
     let mut report = Report {
