@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use netloom_check::verdict::{Finding, Measurement, Status, StepKind, StepResult, TestResult};
+use netloom_check::verdict::{Cause, Evidence, Finding, Measurement, Status, StepKind, StepResult, TestResult};
 use serde::Serialize;
 
 use crate::style::{self, Style, count, cut, duration};
@@ -11,6 +11,8 @@ use crate::verdict::{PhaseResult, Report, Verdict};
 
 /// Lines of one piece of evidence that are shown; JSON and JUnit hold all of them.
 const EVIDENCE_LINES: usize = 14;
+/// Pieces of evidence of one test that are shown.
+const PIECES: usize = 3;
 /// Findings of one step that are shown.
 const FINDINGS: usize = 8;
 
@@ -19,17 +21,18 @@ pub fn phase(p: &PhaseResult) -> String {
     let (mark, s) = style::status(p.status);
     let time = if p.status == Status::Skipped { String::new() } else { duration(p.duration) };
     let text = if p.status == Status::Skipped { Style::Dim.paint(&p.detail) } else { p.detail.clone() };
-    format!("  {} {:<10}{:>8}   {}", s.paint(mark), p.phase.as_str(), time, text).trim_end().to_string()
+    format!("  {} {:<10}{:>9}   {}", s.paint(mark), p.phase.as_str(), time, text).trim_end().to_string()
 }
 
 /// One test, done: the line of a log.
 pub fn test_line(t: &TestResult) -> String {
     let (mark, s) = style::status(t.status);
-    let mut line = format!("    {} {:<28} {:>8}", s.paint(mark), t.name, duration(t.duration));
+    let time = if t.status == Status::Skipped { String::new() } else { duration(t.duration) };
+    let mut line = format!("    {} {:<28} {time:>9}", s.paint(mark), t.name);
     if !t.message.is_empty() {
         let _ = write!(line, "   {}", cut(first_line(&t.message), 90));
     }
-    line
+    line.trim_end().to_string()
 }
 
 /// The table of tests.
@@ -40,7 +43,13 @@ pub fn tests(report: &Report, wide: bool, columns: usize) -> String {
         let time = if t.status == Status::Skipped { String::new() } else { duration(t.duration) };
         table.row([t.name.clone(), s.paint(format!("{mark} {}", t.status)), time, measured(t, wide)]);
     }
-    table.render(2, columns)
+    let mut out = table.render(2, columns);
+    let contended = report.tests.iter().filter(|t| t.contention.is_high()).count();
+    if contended > 0 {
+        let text = format!("the machine was busy with other work during {}; what they measured in time means less", count(contended, "test"));
+        let _ = writeln!(out, "\n  {}", Style::Dim.paint(text));
+    }
+    out
 }
 
 /// What a test measured, in one cell.
@@ -70,8 +79,9 @@ fn measured(t: &TestResult, wide: bool) -> String {
     if free.len() > room && wide {
         parts.push(format!("… {} more", free.len() - room));
     }
-    if t.contention.is_high() {
-        parts.push(Style::Yellow.paint("machine contended"));
+    if wide {
+        let c = &t.contention;
+        parts.push(format!("stolen {}, waited for a processor {}", duration(c.steal), duration(c.run_delay)));
     }
     parts.join(", ")
 }
@@ -115,29 +125,56 @@ pub fn failure(t: &TestResult, verbose: bool, columns: usize) -> String {
     for text in &t.not_reverted {
         let _ = writeln!(out, "  {} {text}", Style::Yellow.paint("not undone:"));
     }
-    for e in &t.evidence {
+    let shown = if verbose { t.evidence.iter().collect() } else { telling(t) };
+    for e in &shown {
         let place = e.node.as_ref().map_or(String::new(), |n| format!("{n}: "));
         let _ = writeln!(out, "\n  {}", Style::Dim.paint(format!("── {place}{} ", e.title)));
-        let lines: Vec<&str> = e.text.trim_end().lines().collect();
-        let shown = if verbose { lines.len() } else { EVIDENCE_LINES };
-        for line in lines.iter().take(shown) {
-            let _ = writeln!(
-                out,
-                "  {} {}",
-                Style::Dim.paint("│"),
-                cut(&line.replace('\t', "    "), columns.saturating_sub(4))
-            );
+        let lines: Vec<&str> = e.text.trim().lines().collect();
+        let room = if verbose { lines.len() } else { EVIDENCE_LINES };
+        for line in lines.iter().take(room) {
+            let _ = writeln!(out, "  {} {}", Style::Dim.paint("│"), cut(&line.replace('\t', "    "), columns.saturating_sub(4)));
         }
-        if lines.len() > shown {
-            let _ = writeln!(
-                out,
-                "  {} {}",
-                Style::Dim.paint("│"),
-                Style::Dim.paint(format!("… {} more lines (-v shows them)", lines.len() - shown))
-            );
+        if lines.len() > room {
+            let _ = writeln!(out, "  {} {}", Style::Dim.paint("│"), Style::Dim.paint(format!("… {} more lines", lines.len() - room)));
         }
     }
+    let rest = t.evidence.len() - shown.len();
+    if rest > 0 {
+        let text = format!("{} more pieces of evidence: -v shows them, --json and --junit keep them", rest);
+        let _ = writeln!(out, "\n  {}", Style::Dim.paint(text));
+    }
     out
+}
+
+/// The pieces of evidence that most likely say why: of the nodes first named, by what the failure is about.
+fn telling(t: &TestResult) -> Vec<&Evidence> {
+    let first: &[&str] = match t.cause.as_ref().map(Cause::word) {
+        Some("link-state") => &["links"],
+        Some("denied" | "prohibited" | "no-rule-counted" | "present" | "no-way-back") => &["acl", "routes"],
+        Some("command") => &["log"],
+        Some("refused" | "listener-not-up") => &["log", "links"],
+        Some("out-of-bounds" | "not-crossing") => &["links", "routes"],
+        _ => &["bgp", "ospf", "routes"],
+    };
+    let mut ranked: Vec<(usize, usize, &Evidence)> = t
+        .evidence
+        .iter()
+        .enumerate()
+        .filter_map(|(i, e)| first.iter().position(|f| e.title.starts_with(f)).map(|rank| (rank, i, e)))
+        .collect();
+    // Of each kind the first, then the second of each: two kinds say more than two nodes.
+    ranked.sort_by_key(|(rank, i, _)| (*rank, *i));
+    let mut out: Vec<&Evidence> = Vec::new();
+    for round in 0..PIECES {
+        for rank in 0..first.len() {
+            if out.len() < PIECES
+                && let Some((_, _, e)) = ranked.iter().filter(|(r, ..)| *r == rank).nth(round)
+            {
+                out.push(e);
+            }
+        }
+    }
+    if out.is_empty() { t.evidence.iter().take(PIECES).collect() } else { out }
 }
 
 fn findings(out: &mut String, step: &StepResult, verbose: bool, columns: usize) {
