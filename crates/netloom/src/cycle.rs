@@ -244,7 +244,8 @@ impl<'a> Cycle<'a> {
             tests::show(progress, &event);
         })?;
         let end = Instant::now();
-        let (first, second): (Vec<TestResult>, Vec<TestResult>) = run.tests.iter().cloned().partition(|t| baseline.contains(&t.name));
+        let (first, second): (Vec<TestResult>, Vec<TestResult>) =
+            run.tests.iter().cloned().partition(|t| baseline.contains(&t.name));
         let at = split.unwrap_or(end);
         let before = summary(Phase::Baseline, &first, at - begun);
         if split.is_none() {

@@ -61,7 +61,8 @@ pub(crate) fn is_baseline(t: &Test) -> bool {
 
 /// Runs tests on a lab until they are through or a signal comes; whatever they did to the lab is undone.
 pub(crate) fn run(lab: &Lab, tests: &[Test], on: &mut dyn FnMut(Event<'_>)) -> Result<RunResult> {
-    let mut options = Options { only: Vec::new(), tags: Vec::new(), interrupted: signals::stop(), progress: on };
+    let mut options =
+        Options { only: Vec::new(), tags: Vec::new(), before: &[], interrupted: signals::stop(), progress: on };
     run_tests(lab, tests, &mut options).map_err(|e| Failure::build(e.to_string()))
 }
 

@@ -1,8 +1,9 @@
 //! The faces for people: steps, the table of tests, what failed and why.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
-use netloom_check::verdict::{Cause, Evidence, Finding, Measurement, Status, StepKind, StepResult, TestResult};
+use netloom_check::verdict::{Cause, Evidence, Finding, Measurement, Status, StepKind, StepResult, TestResult, Unit};
 use serde::Serialize;
 
 use crate::style::{self, Style, count, cut, duration};
@@ -46,7 +47,10 @@ pub fn tests(report: &Report, wide: bool, columns: usize) -> String {
     let mut out = table.render(2, columns);
     let contended = report.tests.iter().filter(|t| t.contention.is_high()).count();
     if contended > 0 {
-        let text = format!("the machine was busy with other work during {}; what they measured in time means less", count(contended, "test"));
+        let text = format!(
+            "the machine was busy with other work during {}; what they measured in time means less",
+            count(contended, "test")
+        );
         let _ = writeln!(out, "\n  {}", Style::Dim.paint(text));
     }
     out
@@ -68,16 +72,16 @@ fn measured(t: &TestResult, wide: bool) -> String {
         parts.push(format!("true after {}", duration(d)));
     }
     let all: Vec<&Measurement> = t.measurements().collect();
-    let limit = if wide { usize::MAX } else { 4 };
-    // What is held against a bound comes first, and always.
-    let bound: Vec<&&Measurement> = all.iter().filter(|m| m.bound.is_some()).collect();
-    let free: Vec<&&Measurement> = all.iter().filter(|m| m.bound.is_none()).collect();
-    let room = limit.saturating_sub(bound.len());
-    for m in bound.iter().chain(free.iter().take(room)) {
-        parts.push(measurement(m));
-    }
-    if free.len() > room && wide {
-        parts.push(format!("… {} more", free.len() - room));
+    // What is held against a bound is always shown, each by itself.
+    parts.extend(all.iter().filter(|m| m.bound.is_some()).map(|m| measurement(m)));
+    if wide {
+        parts.extend(
+            all.iter()
+                .filter(|m| m.bound.is_none())
+                .map(|m| format!("{} {} {}", m.subject, m.name, quantity(m.value, m.unit))),
+        );
+    } else {
+        parts.extend(ranges(&all));
     }
     if wide {
         let c = &t.contention;
@@ -87,13 +91,59 @@ fn measured(t: &TestResult, wide: bool) -> String {
 }
 
 fn measurement(m: &Measurement) -> String {
-    let value = match m.holds {
-        Some(false) => Style::Red.paint(m),
-        _ => m.to_string(),
-    };
+    let text = quantity(m.value, m.unit);
+    let value = if m.holds == Some(false) { Style::Red.paint(text) } else { text };
     match &m.bound {
-        Some(b) => format!("{} {value} ({b})", m.name),
-        None => format!("{} {value}", m.name),
+        Some(b) => format!("{} {} {value} ({b})", m.subject, m.name),
+        None => format!("{} {} {value}", m.subject, m.name),
+    }
+}
+
+/// What was measured many times over without a bound, as least and most of each name.
+fn ranges(all: &[&Measurement]) -> Vec<String> {
+    let mut names: Vec<(&str, Unit, f64, f64)> = Vec::new();
+    for m in all.iter().filter(|m| m.bound.is_none()) {
+        match names.iter_mut().find(|(name, unit, ..)| *name == m.name && *unit == m.unit) {
+            Some((_, _, least, most)) => {
+                *least = least.min(m.value);
+                *most = most.max(m.value);
+            }
+            None => names.push((&m.name, m.unit, m.value, m.value)),
+        }
+    }
+    // A median says more than the rest of its distribution in a line this short.
+    let median = names.iter().any(|(n, ..)| n.ends_with("median"));
+    names
+        .iter()
+        .filter(|(n, ..)| !median || !(n.ends_with("max") || n.ends_with("min")))
+        .take(3)
+        .map(|(name, unit, least, most)| {
+            if least == most {
+                format!("{name} {}", quantity(*least, *unit))
+            } else {
+                format!("{name} {} to {}", quantity(*least, *unit), quantity(*most, *unit))
+            }
+        })
+        .collect()
+}
+
+/// A measured value in as few characters as say it.
+fn quantity(value: f64, unit: Unit) -> String {
+    match unit {
+        Unit::Seconds => Duration::try_from_secs_f64(value).map_or_else(|_| format!("{value} s"), duration),
+        Unit::Packets => count(value as usize, "packet"),
+        Unit::BitsPerSecond => {
+            for (name, scale) in [("Gbit/s", 1e9), ("Mbit/s", 1e6), ("kbit/s", 1e3)] {
+                if value >= scale {
+                    return format!("{:.1} {name}", value / scale);
+                }
+            }
+            format!("{value:.0} bit/s")
+        }
+        Unit::Fraction => format!("{:.2}%", value * 100.0),
+        Unit::Bytes => format!("{value} bytes"),
+        Unit::Hops => count(value as usize, "hop"),
+        Unit::Count => format!("{value}"),
     }
 }
 
@@ -132,10 +182,20 @@ pub fn failure(t: &TestResult, verbose: bool, columns: usize) -> String {
         let lines: Vec<&str> = e.text.trim().lines().collect();
         let room = if verbose { lines.len() } else { EVIDENCE_LINES };
         for line in lines.iter().take(room) {
-            let _ = writeln!(out, "  {} {}", Style::Dim.paint("│"), cut(&line.replace('\t', "    "), columns.saturating_sub(4)));
+            let _ = writeln!(
+                out,
+                "  {} {}",
+                Style::Dim.paint("│"),
+                cut(&line.replace('\t', "    "), columns.saturating_sub(4))
+            );
         }
         if lines.len() > room {
-            let _ = writeln!(out, "  {} {}", Style::Dim.paint("│"), Style::Dim.paint(format!("… {} more lines", lines.len() - room)));
+            let _ = writeln!(
+                out,
+                "  {} {}",
+                Style::Dim.paint("│"),
+                Style::Dim.paint(format!("… {} more lines", lines.len() - room))
+            );
         }
     }
     let rest = t.evidence.len() - shown.len();
@@ -151,6 +211,8 @@ fn telling(t: &TestResult) -> Vec<&Evidence> {
     let first: &[&str] = match t.cause.as_ref().map(Cause::word) {
         Some("link-state") => &["links"],
         Some("denied" | "prohibited" | "no-rule-counted" | "present" | "no-way-back") => &["acl", "routes"],
+        // netloom or the machine could not do something: the lab has nothing to say about that.
+        Some("unsupported" | "internal" | "interrupted" | "matched-nothing") => return Vec::new(),
         Some("command") => &["log"],
         Some("refused" | "listener-not-up") => &["log", "links"],
         Some("out-of-bounds" | "not-crossing") => &["links", "routes"],
