@@ -487,3 +487,75 @@ fn ip_bytes(bytes: &[u8]) -> Option<IpAddr> {
 fn via(attribute: &Attribute<'_>) -> Option<IpAddr> {
     ip_bytes(attribute.payload.get(2..)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::netns::Netns;
+
+    /// Real messages, cut short and with bytes changed: a reader may give nothing, it must not panic.
+    #[test]
+    fn broken_messages_do_no_harm() {
+        let netns = Netns::create().unwrap();
+        let mut rtnl = Rtnl::open_in(&netns).unwrap();
+        rtnl.change(|batch| {
+            batch.create_bridge(&Bridge { index: Some(9), ..Bridge::new("br0") });
+            batch.create_veth(&VethEnd::new("e1").index(2), &VethEnd::new("e2").index(3));
+            batch.set_link(3, &LinkChange { master: Some(9), alias: Some("x"), ..LinkChange::default() });
+            for index in [1, 2, 3] {
+                batch.link_up(index);
+            }
+            for text in ["10.0.0.1/24", "2001:db8::1/64"] {
+                batch.add_address(&AddressSpec::new(2, text.parse().unwrap()));
+            }
+            let hops = ["10.0.0.2", "10.0.0.3"].map(|text| NextHop::via(text.parse().unwrap()));
+            batch.add_route(&RouteSpec::new("192.0.2.0/24".parse().unwrap(), hops.to_vec()));
+            batch.add_rule(&RuleSpec { table: 7, iif: Some("e1".into()), ..RuleSpec::default() });
+        })
+        .unwrap();
+        let mut samples: Vec<(u16, Vec<u8>)> = Vec::new();
+        let requests: [fn() -> crate::netlink::Batch; 4] = [
+            || get_links(0),
+            || get(RTM_GETADDR, &[0; 8], "addresses"),
+            || get(RTM_GETROUTE, &[0; 12], "routes"),
+            || get(34, &[0; 12], "rules"),
+        ];
+        for request in requests {
+            let read = |message: &Message<'_>| Some((message.kind, message.payload.to_vec()));
+            samples.extend(rtnl.socket.dump(request, read).unwrap());
+        }
+        assert!(samples.len() > 12);
+        let mut state = 0x2545_f491_u32;
+        let mut random = move || {
+            state ^= state << 13;
+            state ^= state >> 17;
+            state ^= state << 5;
+            state as usize
+        };
+        let mut understood = 0;
+        for (kind, sample) in &samples {
+            for round in 0..400 {
+                let mut bytes = sample.clone();
+                if round > 0 {
+                    bytes.truncate(random() % (sample.len() + 1));
+                }
+                for _ in 0..round % 4 {
+                    if let Some(len) = bytes.len().checked_sub(1) {
+                        bytes[random() % (len + 1)] = random() as u8;
+                    }
+                }
+                let message = Message { kind: *kind, flags: 0, seq: 0, payload: &bytes };
+                let found = [
+                    link(&message).is_some(),
+                    address(&message).is_some(),
+                    route(&message).is_some(),
+                    neighbour(&message).is_some(),
+                    rule(&message).is_some(),
+                ];
+                assert!(round > 0 || found.contains(&true), "kind {kind}");
+                understood += usize::from(found.contains(&true));
+            }
+        }
+        assert!(understood > samples.len());
+    }
+}
