@@ -48,7 +48,7 @@ pub fn read_here(key: &str) -> Result<String> {
 /// Writes a setting of the calling thread's namespace.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn write_here(key: &str, value: &str) -> Result<()> {
     use std::io::Write;
     let mut open = std::fs::OpenOptions::new();
