@@ -3,20 +3,32 @@
 pub mod acl;
 pub mod bgp;
 pub mod denied;
+pub mod dns;
+pub mod exec;
+pub mod http;
+pub mod latency;
 pub mod links;
+pub mod loss;
+pub mod mtu;
 pub mod ospf;
 pub mod outage;
+pub mod path;
 pub mod policy;
 pub mod reach;
 pub mod route;
+pub mod text;
+pub mod throughput;
 
+use std::net::IpAddr;
 use std::time::Duration;
 
-use netloom_api::test::Expect;
+use netloom_api::test::{Expect, Proto, Target};
+use netloom_api::values::NodeName;
 
 use crate::error::{Error, Result};
 use crate::fault::crossing::Crossing;
-use crate::probe;
+use crate::probe::{self, Job, Place};
+use crate::resolve;
 use crate::resolve::Owners;
 use crate::traffic::Stream;
 use crate::verdict::{Cause, Finding, Measurement, Status};
@@ -116,7 +128,14 @@ pub fn look(expect: &Expect, context: &Context<'_>) -> Check {
         Expect::Bgp(e) => bgp::look(e, context),
         Expect::Ospf(e) => ospf::look(e, context),
         Expect::Outage(e) => outage::look(e, context),
-        other => Err(Error::Invalid(format!("{} cannot be checked yet", describe(other)))),
+        Expect::Path(e) => path::look(e, context),
+        Expect::Mtu(e) => mtu::look(e, context),
+        Expect::Http(e) => http::look(e, context),
+        Expect::Dns(e) => dns::look(e, context),
+        Expect::Exec(e) => exec::look(e, context),
+        Expect::Throughput(e) => throughput::look(e, context),
+        Expect::Latency(e) => latency::look(e, context),
+        Expect::Loss(e) => loss::look(e, context),
     };
     let what = describe(expect);
     let mut check = result.unwrap_or_else(|e| {
@@ -187,3 +206,29 @@ pub fn measures(expect: &Expect) -> bool {
 
 /// Shorthand of the modules here.
 type Looked = Result<Check>;
+
+/// Two nodes between which something is measured.
+struct Ends {
+    from: Place,
+    to: Place,
+    target: IpAddr,
+}
+
+/// The ends of a measurement that needs a receiver of netloom's own.
+fn two_nodes(context: &Context<'_>, from: &NodeName, to: &Target, af: Option<u8>) -> Result<Ends> {
+    let plan = context.world.plan();
+    let from = resolve::node(plan, from)?;
+    let (target, node) = resolve::single(plan, from, to, af)?;
+    let Some(node) = node.or_else(|| context.owners.get(target).cloned()) else {
+        return Err(Error::Invalid(format!(
+            "{target} is no address of a node of the lab, so nobody there can count packets"
+        )));
+    };
+    Ok(Ends { from: Place::of(context.world, from)?, to: Place::of(context.world, &node)?, target })
+}
+
+/// An echo between two ends.
+fn echo(ends: &Ends, source: Option<IpAddr>) -> Job {
+    let proto = if ends.target.is_ipv6() { Proto::Icmp6 } else { Proto::Icmp };
+    Job { from: ends.from.clone(), source, target: ends.target, listen: None, proto }
+}

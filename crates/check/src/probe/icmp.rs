@@ -31,6 +31,10 @@ struct Asker {
 /// # Errors
 /// When a namespace cannot be entered or a raw socket made.
 pub fn run(jobs: &[&Job], patience: Duration, nonce: u64) -> Result<Vec<Answer>> {
+    run_paced(jobs, Duration::ZERO, patience, nonce)
+}
+
+fn run_paced(jobs: &[&Job], interval: Duration, patience: Duration, nonce: u64) -> Result<Vec<Answer>> {
     let (mut askers, owner) = open(jobs, nonce)?;
     let mut answers: Vec<Option<Answer>> = vec![None; jobs.len()];
     let mut waiting: VecDeque<usize> = spread(&owner, askers.len()).into();
@@ -38,11 +42,15 @@ pub fn run(jobs: &[&Job], patience: Duration, nonce: u64) -> Result<Vec<Answer>>
     let mut under_way: VecDeque<usize> = VecDeque::new();
     let patience_ns = u64::try_from(patience.as_nanos()).unwrap_or(u64::MAX);
     let mut open_count = 0;
+    let interval_ns = u64::try_from(interval.as_nanos()).unwrap_or(u64::MAX);
+    let mut next_ns = 0;
 
     while !waiting.is_empty() || open_count > 0 {
         while open_count < WINDOW
+            && sock::now_ns() >= next_ns
             && let Some(job) = waiting.pop_front()
         {
+            next_ns = sock::now_ns() + interval_ns;
             sent_at[job] = sock::now_ns();
             match send(&mut askers[owner[job]], jobs[job], job, nonce) {
                 Ok(()) => {
@@ -68,10 +76,13 @@ pub fn run(jobs: &[&Job], patience: Duration, nonce: u64) -> Result<Vec<Answer>>
                 break;
             }
         }
-        let Some(first) = under_way.front() else {
-            continue;
+        let paced = interval_ns > 0 && !waiting.is_empty() && open_count < WINDOW;
+        let until_next = if paced { next_ns.saturating_sub(now) } else { u64::MAX };
+        let left = match under_way.front() {
+            Some(first) => patience_ns.saturating_sub(now.saturating_sub(sent_at[*first])).min(until_next),
+            None if paced => until_next,
+            None => continue,
         };
-        let left = patience_ns.saturating_sub(now.saturating_sub(sent_at[*first]));
         let fds: Vec<_> = askers.iter().map(|a| (a.socket.as_fd(), Interest::READ)).collect();
         let ready = poll(&fds, Some(Duration::from_nanos(left.max(50_000))))?;
         for (asker, ready) in askers.iter_mut().zip(ready) {
@@ -94,6 +105,17 @@ pub fn run(jobs: &[&Job], patience: Duration, nonce: u64) -> Result<Vec<Answer>>
         }
     }
     Ok(answers.into_iter().map(|a| a.unwrap_or_else(|| Answer::failed(Cause::TimedOut))).collect())
+}
+
+/// Sends `count` echoes of one job, one each `interval`; the answers stand in the order of sending. For round trip times.
+///
+/// # Errors
+/// As [`run`].
+pub fn train(job: &Job, count: u32, interval: Duration, patience: Duration, nonce: u64) -> Result<Vec<Answer>> {
+    job.from.netns.run(|| {
+        let jobs: Vec<&Job> = (0..count).map(|_| job).collect();
+        run_paced(&jobs, interval, patience, nonce)
+    })?
 }
 
 /// One socket for each node, family and source address; and which of them each job uses.

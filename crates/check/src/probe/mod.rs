@@ -3,7 +3,12 @@
 
 pub mod cause;
 pub mod connect;
+pub mod dns;
+pub mod hops;
+pub mod http;
 pub mod icmp;
+mod inside;
+pub mod mtu;
 
 use std::net::IpAddr;
 use std::sync::Arc;

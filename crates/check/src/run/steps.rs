@@ -274,6 +274,7 @@ impl<'w> Bench<'w> {
             target,
             rate: traffic.rate.map_or(1000, |r| r.0),
             size: traffic.size.unwrap_or(128),
+            count: None,
         };
         let stream = Stream::start(spec.clone(), self.world.nonce())?;
         // It must flow before anything is done to the network.

@@ -1,6 +1,7 @@
-//! Traffic under test: numbered streams ([`stream`], counted by [`account`]) and bulk transfer.
+//! Traffic under test: numbered streams ([`stream`], counted by [`account`]) and [`bulk`] transfer.
 
 pub mod account;
+pub mod bulk;
 pub mod stream;
 
 pub use account::Flow;

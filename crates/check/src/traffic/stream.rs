@@ -32,6 +32,8 @@ pub struct StreamSpec {
     pub rate: u32,
     /// Bytes of UDP payload.
     pub size: u16,
+    /// Packets after which it ends by itself; `None`: when it is stopped.
+    pub count: Option<u64>,
 }
 
 /// Behind by less than this, a sender catches up; by more, it goes on from now.
@@ -222,7 +224,7 @@ fn send(mut socket: Socket, to: SocketAddr, spec: &StreamSpec, shared: &Shared, 
     let mut port = 0;
     let mut next = Instant::now();
     let mut sequence = 0u64;
-    while !shared.stop_sending.load(Ordering::Relaxed) {
+    while !shared.stop_sending.load(Ordering::Relaxed) && spec.count.is_none_or(|c| sequence < c) {
         let now = Instant::now();
         match next.checked_duration_since(now) {
             Some(wait) if !wait.is_zero() => thread::sleep(wait.min(LISTEN)),

@@ -224,3 +224,195 @@ fn the_bench_is_a_world() {
         bench.exec(&name("h1"), &["cat".into(), "/proc/net/dev".into()], std::time::Duration::from_secs(5)).unwrap();
     assert!(out.success() && String::from_utf8_lossy(&out.stdout).contains("eth1"));
 }
+
+#[test]
+fn paths_by_name_and_length() {
+    let bench = Bench::new(&[
+        ("h1:eth1 10.0.1.2/24 fd00:1::2/64", "r1:eth1 10.0.1.1/24 fd00:1::1/64"),
+        ("r1:eth2 10.0.3.1/24 fd00:3::1/64", "r2:eth2 10.0.3.2/24 fd00:3::2/64"),
+        ("h2:eth1 10.0.2.2/24 fd00:2::2/64", "r2:eth1 10.0.2.1/24 fd00:2::1/64"),
+    ]);
+    bench.sh("h1", "ip route add default via 10.0.1.1; ip -6 route add default via fd00:1::1");
+    bench.sh("h2", "ip route add default via 10.0.2.1; ip -6 route add default via fd00:2::1");
+    bench.sh("r1", "ip route add default via 10.0.3.2; ip -6 route add default via fd00:3::2");
+    bench.sh("r2", "ip route add 10.0.1.0/24 via 10.0.3.1; ip -6 route add fd00:1::/64 via fd00:3::1");
+    for af in [4, 6] {
+        let path =
+            |via: &[&str], hops: u8| json!({"path": {"from": "h1", "to": "h2", "via": via, "hops": hops, "af": af}});
+        assert_eq!(cause(&bench, path(&["r1", "r2"], 3)), "holds", "{af}");
+        assert_eq!(cause(&bench, path(&["r*", "r*"], 3)), "holds");
+        assert_eq!(cause(&bench, path(&["r2", "r1"], 3)), "mismatch");
+        assert_eq!(cause(&bench, path(&[], 2)), "mismatch");
+        assert_eq!(cause(&bench, path(&["r1"], 3)), "mismatch");
+    }
+    let check = look(&bench, json!({"path": {"from": "h1", "to": "h2", "via": ["r2"]}}));
+    assert!(check.findings[0].found.contains("r1 (10.0.1.1) → r2 (10.0.3.2) → h2 (10.0.2.2)"), "{check:?}");
+    bench.sh("r2", "ip link set eth1 down");
+    // Via a route that is gone the last router says so (its default route leads nowhere).
+    assert_eq!(cause(&bench, json!({"path": {"from": "h1", "to": "h2", "af": 4}})), "no-route");
+    // A loop.
+    bench.sh("r2", "ip route add 10.0.2.0/24 via 10.0.3.1");
+    assert_eq!(cause(&bench, json!({"path": {"from": "h1", "to": "h2", "af": 4}})), "timed-out");
+}
+
+#[test]
+fn the_largest_packet_is_found_exactly() {
+    let bench = line();
+    let mtu = |bytes: u32, af: u8| json!({"mtu": {"from": "h1", "to": "h2", "bytes": bytes, "af": af}});
+    assert_eq!(cause(&bench, mtu(1500, 4)), "holds");
+    assert_eq!(cause(&bench, mtu(1500, 6)), "holds");
+    assert_eq!(cause(&bench, mtu(9000, 4)), "mismatch");
+    bench.sh("r1", "ip link set eth2 mtu 1400");
+    bench.sh("h2", "ip link set eth1 mtu 1400");
+    assert_eq!(cause(&bench, mtu(1400, 4)), "holds");
+    assert_eq!(cause(&bench, mtu(1400, 6)), "holds");
+    let check = look(&bench, mtu(1500, 4));
+    assert_eq!((check.findings[0].cause.word(), check.measurements[0].value), ("mismatch", 1400.0));
+    // A router that says nothing about what it drops.
+    bench.sh("r1", "nft add table inet t; nft add chain inet t o '{ type filter hook output priority 0; }'; nft add rule inet t o meta l4proto icmp icmp type destination-unreachable drop");
+    assert_eq!(cause(&bench, mtu(1400, 4)), "holds");
+    bench.sh("h2", "ip link set eth1 down");
+    assert_eq!(cause(&bench, mtu(1400, 4)), "timed-out");
+}
+
+/// Answers every connection with `answer`, inside a node, until dropped.
+fn serve(bench: &Bench, node: &str, port: u16, answer: &'static str) {
+    use std::io::{Read, Write};
+    let listener =
+        bench.netns(&name(node)).unwrap().run(|| std::net::TcpListener::bind(("0.0.0.0", port)).unwrap()).unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let _ = stream.read(&mut [0; 4096]);
+            let _ = stream.write_all(answer.as_bytes());
+        }
+    });
+}
+
+#[test]
+fn http_by_status_and_body() {
+    let mut bench = line();
+    serve(&bench, "h2", 8080, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello");
+    serve(&bench, "h2", 22, "SSH-2.0-x\r\n\r\n");
+    let http = |url: &str, rest: serde_json::Value| {
+        let mut all = json!({"from": "h1", "url": url});
+        all.as_object_mut().unwrap().extend(rest.as_object().unwrap().clone());
+        json!({"http": all})
+    };
+    assert_eq!(cause(&bench, http("http://h2:8080/", json!({"body": {"equals": "hello"}}))), "holds");
+    assert_eq!(cause(&bench, http("http://10.0.2.2:8080/", json!({}))), "holds");
+    assert_eq!(cause(&bench, http("http://h2:8080/", json!({"status": 404}))), "mismatch");
+    assert_eq!(cause(&bench, http("http://h2:8080/", json!({"body": {"contains": "bye"}}))), "mismatch");
+    assert_eq!(cause(&bench, http("http://h2:22/", json!({}))), "mismatch");
+    assert_eq!(cause(&bench, http("http://h2:81/", json!({}))), "refused");
+    assert_eq!(cause(&bench, http("http://nowhere/", json!({}))), "unresolved");
+    bench.plan.hosts_file = "10.0.2.2 web.lab web # h2\n".into();
+    assert_eq!(cause(&bench, http("http://web:8080/", json!({}))), "holds");
+    bench.sh("r1", "ip route del 10.0.2.0/24");
+    assert_eq!(cause(&bench, http("http://h2:8080/", json!({}))), "no-route");
+}
+
+#[test]
+fn dns_answers_and_refusals() {
+    use hickory_proto::op::{Message, MessageType, ResponseCode};
+    use hickory_proto::rr::rdata::A;
+    use hickory_proto::rr::{RData, Record};
+    let bench = line();
+    assert_eq!(cause(&bench, json!({"dns": {"from": "h1", "server": "h2", "name": "www.example.test"}})), "refused");
+    let socket = bench.netns(&name("h2")).unwrap().run(|| std::net::UdpSocket::bind("0.0.0.0:53").unwrap()).unwrap();
+    std::thread::spawn(move || {
+        let mut buffer = [0; 1500];
+        while let Ok((n, from)) = socket.recv_from(&mut buffer) {
+            let mut m = Message::from_vec(&buffer[..n]).unwrap();
+            m.metadata.message_type = MessageType::Response;
+            let asked = m.queries[0].name().clone();
+            if asked.to_string() == "www.example.test." {
+                m.add_answer(Record::from_rdata(asked, 60, RData::A(A::new(10, 1, 1, 1))));
+            } else {
+                m.metadata.response_code = ResponseCode::NXDomain;
+            }
+            socket.send_to(&m.to_vec().unwrap(), from).unwrap();
+        }
+    });
+    let dns = |name: &str, rest: serde_json::Value| {
+        let mut all = json!({"from": "h1", "server": "h2", "name": name});
+        all.as_object_mut().unwrap().extend(rest.as_object().unwrap().clone());
+        json!({"dns": all})
+    };
+    assert_eq!(cause(&bench, dns("www.example.test", json!({"answers": ["10.1.1.1"]}))), "holds");
+    assert_eq!(cause(&bench, dns("www.example.test", json!({"answers": ["10.1.1.2"]}))), "mismatch");
+    assert_eq!(cause(&bench, dns("www.example.test", json!({"type": "AAAA"}))), "absent");
+    assert_eq!(cause(&bench, dns("nobody.example.test", json!({}))), "mismatch");
+    assert_eq!(cause(&bench, dns("nobody.example.test", json!({"rcode": "NXDOMAIN"}))), "holds");
+    assert_eq!(cause(&bench, dns("x", json!({"type": "NONSENSE"}))), "internal");
+}
+
+#[test]
+fn commands_by_code_output_and_json() {
+    let bench = line();
+    let exec = |command: &str, rest: serde_json::Value| {
+        let mut all = json!({"node": "h1", "command": command});
+        all.as_object_mut().unwrap().extend(rest.as_object().unwrap().clone());
+        json!({"exec": all})
+    };
+    assert_eq!(cause(&bench, exec("true", json!({}))), "holds");
+    assert_eq!(cause(&bench, exec("exit 3", json!({}))), "command");
+    assert_eq!(cause(&bench, exec("exit 3", json!({"code": 3}))), "holds");
+    assert_eq!(cause(&bench, exec("echo hello", json!({"stdout": {"matches": "^hel+o"}}))), "holds");
+    assert_eq!(cause(&bench, exec("echo hello", json!({"stdout": {"excludes": "hell"}}))), "mismatch");
+    let json_text = "echo '{\"a\": [1, {\"b\": true}]}'";
+    assert_eq!(cause(&bench, exec(json_text, json!({"json": {"a.1.b": true, "a.0": 1}}))), "holds");
+    assert_eq!(cause(&bench, exec(json_text, json!({"json": {"a.1.b": false}}))), "mismatch");
+    assert_eq!(cause(&bench, exec(json_text, json!({"json": {"a.2": 1}}))), "absent");
+    assert_eq!(cause(&bench, exec("echo no", json!({"json": {"a": 1}}))), "mismatch");
+}
+
+#[test]
+fn throughput_latency_and_loss_are_measured() {
+    let bench = line();
+    let tcp = look(&bench, json!({"throughput": {"from": "h1", "to": "h2", "rate": ">10Mbit", "for": "300ms"}}));
+    assert!(tcp.holds() && tcp.measurements[0].value > 1e7, "{tcp:?}");
+    let udp = look(
+        &bench,
+        json!({"throughput": {"from": "h1", "to": "h2", "proto": "udp", "offer": "20Mbit", "rate": "10Mbit..30Mbit", "for": "500ms", "af": 6}}),
+    );
+    assert!(udp.holds(), "{udp:?}");
+    assert_eq!(
+        cause(&bench, json!({"throughput": {"from": "h1", "to": "h2", "rate": ">10000Gbit", "for": "100ms"}})),
+        "out-of-bounds"
+    );
+    assert_eq!(
+        cause(&bench, json!({"throughput": {"from": "h1", "to": "h2", "proto": "udp", "rate": ">1Mbit"}})),
+        "internal"
+    );
+
+    let latency = look(
+        &bench,
+        json!({"latency": {"from": "h1", "to": "h2", "count": 20, "interval": "2ms", "p50": "<500ms", "max": "<5s"}}),
+    );
+    assert!(latency.holds(), "{latency:?}");
+    let value = |name: &str| latency.measurements.iter().find(|m| m.name == name).unwrap().value;
+    assert!(
+        value("min") > 0.0
+            && value("min") <= value("p50")
+            && value("p50") <= value("max")
+            && value("unanswered") == 0.0
+    );
+    assert_eq!(
+        cause(&bench, json!({"latency": {"from": "h1", "to": "h2", "count": 5, "p50": "<1ns"}})),
+        "out-of-bounds"
+    );
+
+    let loss = look(&bench, json!({"loss": {"from": "h1", "to": "h2", "count": 200, "loss": "0%"}}));
+    assert!(loss.holds() && loss.measurements[0].value == 200.0, "{loss:?}");
+    bench.sh("r1", "nft add table inet t; nft add chain inet t f '{ type filter hook forward priority 0; }'; nft add rule inet t f meta l4proto udp numgen inc mod 4 0 drop");
+    let loss = look(&bench, json!({"loss": {"from": "h1", "to": "h2", "count": 200, "loss": "<10%"}}));
+    assert_eq!((loss.findings[0].cause.word(), loss.measurements[1].value), ("out-of-bounds", 50.0), "{loss:?}");
+    bench.sh("r1", "nft flush table inet t; nft add rule inet t f drop");
+    assert_eq!(cause(&bench, json!({"throughput": {"from": "h1", "to": "h2", "rate": ">1Mbit"}})), "timed-out");
+    assert_eq!(cause(&bench, json!({"latency": {"from": "h1", "to": "h2", "count": 3}})), "timed-out");
+    assert_eq!(
+        cause(&bench, json!({"loss": {"from": "h1", "to": "h2", "count": 50, "loss": "<10%"}})),
+        "out-of-bounds"
+    );
+}
