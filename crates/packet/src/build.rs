@@ -35,16 +35,12 @@ pub struct Path {
 
 impl Path {
     fn ip(&self, protocol: IpNumber, body: &[u8], what: &'static str) -> Result<Vec<u8>, Error> {
-        let fail = |why: &dyn std::fmt::Display| Error::Build {
-            what,
-            why: why.to_string(),
-        };
+        let fail = |why: &dyn std::fmt::Display| Error::Build { what, why: why.to_string() };
         let (ethertype, mut packet) = match (self.from, self.to) {
             (IpAddr::V4(from), IpAddr::V4(to)) => {
                 let len = u16::try_from(body.len()).map_err(|e| fail(&e))?;
                 let mut header =
-                    Ipv4Header::new(len, self.ttl, protocol, from.octets(), to.octets())
-                        .map_err(|e| fail(&e))?;
+                    Ipv4Header::new(len, self.ttl, protocol, from.octets(), to.octets()).map_err(|e| fail(&e))?;
                 header.dont_fragment = true;
                 header.header_checksum = header.calc_header_checksum();
                 (0x0800, header.to_bytes().to_vec())
@@ -62,10 +58,7 @@ impl Path {
                 (0x86dd, header.to_bytes().to_vec())
             }
             _ => {
-                return Err(fail(&format!(
-                    "{} and {} are not of one family",
-                    self.from, self.to
-                )));
+                return Err(fail(&format!("{} and {} are not of one family", self.from, self.to)));
             }
         };
         packet.extend(body);
@@ -76,20 +69,14 @@ impl Path {
 /// A UDP datagram. Fails when the addresses are of two families or the payload does not fit a packet.
 pub fn udp(path: &Path, from_port: u16, to_port: u16, payload: &[u8]) -> Result<Vec<u8>, Error> {
     let what = "a UDP datagram";
-    let length = u16::try_from(8 + payload.len()).map_err(|e| Error::Build {
-        what,
-        why: e.to_string(),
-    })?;
+    let length = u16::try_from(8 + payload.len()).map_err(|e| Error::Build { what, why: e.to_string() })?;
     let mut body = Vec::with_capacity(usize::from(length));
     body.extend(from_port.to_be_bytes());
     body.extend(to_port.to_be_bytes());
     body.extend(length.to_be_bytes());
     body.extend([0, 0]);
     body.extend(payload);
-    let sum = crate::checksum::Sum::new()
-        .pseudo(path.from, path.to, 17, u32::from(length))
-        .with(&body)
-        .finish();
+    let sum = crate::checksum::Sum::new().pseudo(path.from, path.to, 17, u32::from(length)).with(&body).finish();
     // RFC 768: a computed zero is sent as all ones.
     let sum = if sum == 0 { 0xffff } else { sum };
     body[6..8].copy_from_slice(&sum.to_be_bytes());
@@ -101,10 +88,7 @@ pub fn tcp(path: &Path, header: &TcpHeader, payload: &[u8]) -> Result<Vec<u8>, E
     let mut body = header.to_bytes().to_vec();
     body[16..18].copy_from_slice(&[0, 0]);
     body.extend(payload);
-    let sum = crate::checksum::Sum::new()
-        .pseudo(path.from, path.to, 6, body.len() as u32)
-        .with(&body)
-        .finish();
+    let sum = crate::checksum::Sum::new().pseudo(path.from, path.to, 6, body.len() as u32).with(&body).finish();
     body[16..18].copy_from_slice(&sum.to_be_bytes());
     path.ip(IpNumber::TCP, &body, "a TCP segment")
 }
@@ -119,14 +103,10 @@ pub fn tcp_syn(path: &Path, from_port: u16, to_port: u16, sequence: u32) -> Resu
 /// An ICMP (IPv4) or ICMPv6 echo request.
 pub fn echo_request(path: &Path, id: u16, sequence: u16, payload: &[u8]) -> Result<Vec<u8>, Error> {
     let (protocol, message) = match (path.from, path.to) {
-        (IpAddr::V6(from), IpAddr::V6(to)) => (
-            IpNumber::IPV6_ICMP,
-            crate::icmp::echo_request_v6(from, to, id, sequence, payload),
-        ),
-        _ => (
-            IpNumber::ICMP,
-            crate::icmp::echo_request_v4(id, sequence, payload),
-        ),
+        (IpAddr::V6(from), IpAddr::V6(to)) => {
+            (IpNumber::IPV6_ICMP, crate::icmp::echo_request_v6(from, to, id, sequence, payload))
+        }
+        _ => (IpNumber::ICMP, crate::icmp::echo_request_v4(id, sequence, payload)),
     };
     path.ip(protocol, &message, "an echo request")
 }
@@ -134,23 +114,13 @@ pub fn echo_request(path: &Path, id: u16, sequence: u16, payload: &[u8]) -> Resu
 /// Who has `target`? Tell `from` (RFC 826), to everybody on the link.
 #[must_use]
 pub fn arp_request(from_mac: Mac, from: Ipv4Addr, target: Ipv4Addr) -> Vec<u8> {
-    ethernet(
-        BROADCAST,
-        from_mac,
-        0x0806,
-        &arp_body(1, from_mac, from, [0; 6], target),
-    )
+    ethernet(BROADCAST, from_mac, 0x0806, &arp_body(1, from_mac, from, [0; 6], target))
 }
 
 /// `from` is at `from_mac`, to the one who asked.
 #[must_use]
 pub fn arp_reply(from_mac: Mac, from: Ipv4Addr, to_mac: Mac, to: Ipv4Addr) -> Vec<u8> {
-    ethernet(
-        to_mac,
-        from_mac,
-        0x0806,
-        &arp_body(2, from_mac, from, to_mac, to),
-    )
+    ethernet(to_mac, from_mac, 0x0806, &arp_body(2, from_mac, from, to_mac, to))
 }
 
 fn arp_body(operation: u8, from_mac: Mac, from: Ipv4Addr, to_mac: Mac, to: Ipv4Addr) -> Vec<u8> {
@@ -163,11 +133,7 @@ fn arp_body(operation: u8, from_mac: Mac, from: Ipv4Addr, to_mac: Mac, to: Ipv4A
 }
 
 /// Who has `target`? as ICMPv6 neighbour solicitation (RFC 4861 §4.3), to its solicited-node group.
-pub fn neighbour_solicitation(
-    from_mac: Mac,
-    from: Ipv6Addr,
-    target: Ipv6Addr,
-) -> Result<Vec<u8>, Error> {
+pub fn neighbour_solicitation(from_mac: Mac, from: Ipv6Addr, target: Ipv6Addr) -> Result<Vec<u8>, Error> {
     let what = "a neighbour solicitation";
     let [.., x, y, z] = target.octets();
     let group = Ipv6Addr::from([0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff, x, y, z]);
@@ -181,9 +147,6 @@ pub fn neighbour_solicitation(
         .ipv6(from.octets(), group.octets(), 255)
         .icmpv6_raw(135, 0, [0; 4])
         .write_to_vec(&mut out, &message[8..])
-        .map_err(|e| Error::Build {
-            what,
-            why: format!("{e:?}"),
-        })?;
+        .map_err(|e| Error::Build { what, why: format!("{e:?}") })?;
     Ok(out)
 }

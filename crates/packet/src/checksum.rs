@@ -64,16 +64,12 @@ mod tests {
     /// The worked example of RFC 1071 §3: the sum is ddf2, its complement 220d.
     #[test]
     fn rfc_1071_example() {
-        assert_eq!(
-            internet(&[0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7]),
-            0x220d
-        );
+        assert_eq!(internet(&[0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7]), 0x220d);
     }
 
     #[test]
     fn a_packet_with_its_checksum_sums_to_zero() {
-        let mut b =
-            *b"\x45\x00\x00\x54\x12\x34\x40\x00\x40\x01\x00\x00\x0a\x00\x00\x01\x0a\x00\x00\x02";
+        let mut b = *b"\x45\x00\x00\x54\x12\x34\x40\x00\x40\x01\x00\x00\x0a\x00\x00\x01\x0a\x00\x00\x02";
         let c = internet(&b);
         b[10..12].copy_from_slice(&c.to_be_bytes());
         assert_eq!(internet(&b), 0);

@@ -30,55 +30,24 @@ const MIN_FRAME: usize = 60;
 pub fn control_frames(nonce: u64) -> Vec<(&'static str, Vec<u8>)> {
     let f = Maker { nonce };
     vec![
-        (
-            "01:80:c2:00:00:00 stp",
-            f.llc(reserved(0x00), &[0x42, 0x42, 0x03], &STP_CONFIG),
-        ),
-        (
-            PAUSE,
-            f.typed(reserved(0x01), 0x8808, &[0x00, 0x01, 0x00, 0x00]),
-        ),
-        (
-            "01:80:c2:00:00:02 lacp",
-            f.typed(reserved(0x02), 0x8809, &[0x01, 0x01]),
-        ),
-        (
-            "01:80:c2:00:00:03 802.1x",
-            f.typed(reserved(0x03), 0x888e, &[0x02, 0x01, 0x00, 0x00]),
-        ),
+        ("01:80:c2:00:00:00 stp", f.llc(reserved(0x00), &[0x42, 0x42, 0x03], &STP_CONFIG)),
+        (PAUSE, f.typed(reserved(0x01), 0x8808, &[0x00, 0x01, 0x00, 0x00])),
+        ("01:80:c2:00:00:02 lacp", f.typed(reserved(0x02), 0x8809, &[0x01, 0x01])),
+        ("01:80:c2:00:00:03 802.1x", f.typed(reserved(0x03), 0x888e, &[0x02, 0x01, 0x00, 0x00])),
         ("01:80:c2:00:00:04", f.experiment(reserved(0x04))),
         ("01:80:c2:00:00:05", f.experiment(reserved(0x05))),
         ("01:80:c2:00:00:06", f.experiment(reserved(0x06))),
-        (
-            "01:80:c2:00:00:07 e-lmi",
-            f.typed(reserved(0x07), 0x88ee, &[]),
-        ),
-        (
-            "01:80:c2:00:00:08 provider bridge stp",
-            f.llc(reserved(0x08), &[0x42, 0x42, 0x03], &STP_CONFIG),
-        ),
+        ("01:80:c2:00:00:07 e-lmi", f.typed(reserved(0x07), 0x88ee, &[])),
+        ("01:80:c2:00:00:08 provider bridge stp", f.llc(reserved(0x08), &[0x42, 0x42, 0x03], &STP_CONFIG)),
         ("01:80:c2:00:00:09", f.experiment(reserved(0x09))),
         ("01:80:c2:00:00:0a", f.experiment(reserved(0x0a))),
         ("01:80:c2:00:00:0b", f.experiment(reserved(0x0b))),
         ("01:80:c2:00:00:0c", f.experiment(reserved(0x0c))),
-        (
-            "01:80:c2:00:00:0d provider mvrp",
-            f.typed(reserved(0x0d), 0x88f5, &[]),
-        ),
+        ("01:80:c2:00:00:0d provider mvrp", f.typed(reserved(0x0d), 0x88f5, &[])),
         ("01:80:c2:00:00:0e lldp", f.lldp()),
         ("01:80:c2:00:00:0f", f.experiment(reserved(0x0f))),
-        (
-            "01:80:c2:00:00:20 gmrp",
-            f.llc(
-                [0x01, 0x80, 0xc2, 0, 0, 0x20],
-                &[0x42, 0x42, 0x03],
-                &[0x00, 0x01],
-            ),
-        ),
-        (
-            "01:80:c2:00:00:14 is-is",
-            f.llc([0x01, 0x80, 0xc2, 0, 0, 0x14], &[0xfe, 0xfe, 0x03], &[0x83]),
-        ),
+        ("01:80:c2:00:00:20 gmrp", f.llc([0x01, 0x80, 0xc2, 0, 0, 0x20], &[0x42, 0x42, 0x03], &[0x00, 0x01])),
+        ("01:80:c2:00:00:14 is-is", f.llc([0x01, 0x80, 0xc2, 0, 0, 0x14], &[0xfe, 0xfe, 0x03], &[0x83])),
         (
             "01:00:0c:cc:cc:cc cdp",
             f.llc(
@@ -89,27 +58,14 @@ pub fn control_frames(nonce: u64) -> Vec<(&'static str, Vec<u8>)> {
         ),
         (
             "01:00:0c:cc:cc:cd pvst+",
-            f.llc(
-                [0x01, 0x00, 0x0c, 0xcc, 0xcc, 0xcd],
-                &[0xaa, 0xaa, 0x03, 0x00, 0x00, 0x0c, 0x01, 0x0b],
-                &STP_CONFIG,
-            ),
+            f.llc([0x01, 0x00, 0x0c, 0xcc, 0xcc, 0xcd], &[0xaa, 0xaa, 0x03, 0x00, 0x00, 0x0c, 0x01, 0x0b], &STP_CONFIG),
         ),
         ("01:00:5e:00:00:12 vrrp", f.vrrp()),
         ("broadcast", f.experiment(BROADCAST)),
         ("unicast", f.experiment(UNICAST)),
-        (
-            "802.1q",
-            f.typed(UNICAST, 0x8100, &tagged(&[100 | 3 << 13])),
-        ),
-        (
-            "802.1ad qinq",
-            f.typed(UNICAST, 0x88a8, &tagged(&[200, 100])),
-        ),
-        (
-            "mpls",
-            f.typed(UNICAST, 0x8847, &(16_u32 << 12 | 1 << 8 | 64).to_be_bytes()),
-        ),
+        ("802.1q", f.typed(UNICAST, 0x8100, &tagged(&[100 | 3 << 13]))),
+        ("802.1ad qinq", f.typed(UNICAST, 0x88a8, &tagged(&[200, 100]))),
+        ("mpls", f.typed(UNICAST, 0x8847, &(16_u32 << 12 | 1 << 8 | 64).to_be_bytes())),
     ]
 }
 
@@ -126,11 +82,7 @@ fn tagged(tags: &[u16]) -> Vec<u8> {
     let mut out = Vec::new();
     for (i, tag) in tags.iter().enumerate() {
         out.extend(tag.to_be_bytes());
-        let next = if i + 1 < tags.len() {
-            0x8100
-        } else {
-            ETHERTYPE_EXPERIMENT
-        };
+        let next = if i + 1 < tags.len() { 0x8100 } else { ETHERTYPE_EXPERIMENT };
         out.extend(next.to_be_bytes());
     }
     out
@@ -183,12 +135,7 @@ impl Maker {
             system_description: None,
             management: Vec::new(),
         };
-        let out = crate::build::ethernet(
-            reserved(0x0e),
-            self.source(),
-            lldp::ETHERTYPE,
-            &neighbour.to_bytes(),
-        );
+        let out = crate::build::ethernet(reserved(0x0e), self.source(), lldp::ETHERTYPE, &neighbour.to_bytes());
         self.finish(out)
     }
 
@@ -197,42 +144,15 @@ impl Maker {
         // Version 3, advertisement, router 1, priority 100, two addresses (which are the nonce), once a second.
         let mut body = vec![0x31, 0x01, 100, 2, 0, 100, 0, 0];
         body.extend(self.nonce.to_be_bytes());
-        let (from, to) = (
-            IpAddr::from([169, 254, 0, 1]),
-            IpAddr::from([224, 0, 0, 18]),
-        );
-        let sum = Sum::new()
-            .pseudo(from, to, 112, body.len() as u32)
-            .with(&body)
-            .finish();
+        let (from, to) = (IpAddr::from([169, 254, 0, 1]), IpAddr::from([224, 0, 0, 18]));
+        let sum = Sum::new().pseudo(from, to, 112, body.len() as u32).with(&body).finish();
         body[6..8].copy_from_slice(&sum.to_be_bytes());
-        let mut ip = vec![
-            0x45,
-            0xc0,
-            0,
-            (20 + body.len()) as u8,
-            0,
-            0,
-            0x40,
-            0,
-            255,
-            112,
-            0,
-            0,
-            169,
-            254,
-            0,
-            1,
-            224,
-            0,
-            0,
-            18,
-        ];
+        let mut ip =
+            vec![0x45, 0xc0, 0, (20 + body.len()) as u8, 0, 0, 0x40, 0, 255, 112, 0, 0, 169, 254, 0, 1, 224, 0, 0, 18];
         let sum = crate::checksum::internet(&ip);
         ip[10..12].copy_from_slice(&sum.to_be_bytes());
         ip.extend(body);
-        let out =
-            crate::build::ethernet([0x01, 0x00, 0x5e, 0, 0, 0x12], self.source(), 0x0800, &ip);
+        let out = crate::build::ethernet([0x01, 0x00, 0x5e, 0, 0, 0x12], self.source(), 0x0800, &ip);
         self.finish(out)
     }
 }
@@ -246,21 +166,10 @@ mod tests {
     fn there_are_26_and_each_is_its_own() {
         let frames = control_frames(0x0123_4567_89ab_cdef);
         assert_eq!(frames.len(), COUNT);
-        assert_eq!(
-            frames.iter().map(|f| f.0).collect::<BTreeSet<_>>().len(),
-            COUNT
-        );
-        assert_eq!(
-            frames.iter().map(|f| &f.1).collect::<BTreeSet<_>>().len(),
-            COUNT
-        );
-        let reserved = frames
-            .iter()
-            .filter(|f| f.1[..5] == [0x01, 0x80, 0xc2, 0, 0] && f.1[5] < 0x10);
-        assert_eq!(
-            reserved.map(|f| f.1[5]).collect::<Vec<_>>(),
-            (0..16).collect::<Vec<_>>()
-        );
+        assert_eq!(frames.iter().map(|f| f.0).collect::<BTreeSet<_>>().len(), COUNT);
+        assert_eq!(frames.iter().map(|f| &f.1).collect::<BTreeSet<_>>().len(), COUNT);
+        let reserved = frames.iter().filter(|f| f.1[..5] == [0x01, 0x80, 0xc2, 0, 0] && f.1[5] < 0x10);
+        assert_eq!(reserved.map(|f| f.1[5]).collect::<Vec<_>>(), (0..16).collect::<Vec<_>>());
         assert!(frames.iter().any(|f| f.0 == PAUSE));
     }
 
@@ -270,11 +179,7 @@ mod tests {
         for (name, bytes) in control_frames(nonce) {
             assert!(bytes.len() >= 60, "{name}");
             assert!(bytes.windows(8).any(|w| w == nonce.to_be_bytes()), "{name}");
-            assert_eq!(
-                bytes[6] & 3,
-                2,
-                "{name}: the source is unicast and locally administered"
-            );
+            assert_eq!(bytes[6] & 3, 2, "{name}: the source is unicast and locally administered");
         }
     }
 
@@ -282,10 +187,6 @@ mod tests {
     fn two_nonces_share_no_frame() {
         let a = control_frames(1);
         let b = control_frames(2);
-        assert!(
-            a.iter()
-                .zip(&b)
-                .all(|(x, y)| x.1 != y.1 && x.1[6..12] != y.1[6..12])
-        );
+        assert!(a.iter().zip(&b).all(|(x, y)| x.1 != y.1 && x.1[6..12] != y.1[6..12]));
     }
 }

@@ -106,14 +106,8 @@ fn ip(packet: &[u8], out: &mut Decoded) {
         }
         Some(TransportSlice::Tcp(t)) => {
             out.ports = Some((t.source_port(), t.destination_port()));
-            let flags = [
-                (t.syn(), 'S'),
-                (t.fin(), 'F'),
-                (t.rst(), 'R'),
-                (t.psh(), 'P'),
-                (t.ack(), 'A'),
-                (t.urg(), 'U'),
-            ];
+            let flags =
+                [(t.syn(), 'S'), (t.fin(), 'F'), (t.rst(), 'R'), (t.psh(), 'P'), (t.ack(), 'A'), (t.urg(), 'U')];
             out.tcp_flags = Some(flags.iter().filter(|f| f.0).map(|f| f.1).collect());
             out.payload = t.payload().to_vec();
         }
@@ -145,13 +139,7 @@ pub fn summary(frame: &[u8]) -> String {
             let _ = write!(out, "{a} > {b} {}", protocol(&d));
         }
         _ => {
-            let _ = write!(
-                out,
-                "{} > {} {}",
-                format_mac(&d.from_mac),
-                format_mac(&d.to_mac),
-                link(&d)
-            );
+            let _ = write!(out, "{} > {} {}", format_mac(&d.from_mac), format_mac(&d.to_mac), link(&d));
         }
     }
     out
@@ -183,11 +171,7 @@ fn link(d: &Decoded) -> String {
     match d.ethertype {
         0x0806 => arp(&d.payload).unwrap_or_else(|| "ARP".to_owned()),
         lldp::ETHERTYPE => match lldp::Neighbour::from_bytes(&d.payload) {
-            Ok(n) => format!(
-                "LLDP {} {}",
-                n.system_name.as_deref().unwrap_or("?"),
-                n.port
-            ),
+            Ok(n) => format!("LLDP {} {}", n.system_name.as_deref().unwrap_or("?"), n.port),
             Err(e) => format!("LLDP ({e})"),
         },
         0x8809 => "slow protocol (LACP)".to_owned(),
@@ -242,10 +226,7 @@ mod tests {
     fn lines() {
         let v4 = path("10.0.0.1", "10.0.0.2");
         let v6 = path("fd00::1", "fd00::2");
-        assert_eq!(
-            summary(&build::udp(&v4, 5000, 53, b"hello").unwrap()),
-            "10.0.0.1:5000 > 10.0.0.2:53 UDP, 5 bytes"
-        );
+        assert_eq!(summary(&build::udp(&v4, 5000, 53, b"hello").unwrap()), "10.0.0.1:5000 > 10.0.0.2:53 UDP, 5 bytes");
         assert_eq!(
             summary(&build::tcp_syn(&v6, 5000, 443, 1).unwrap()),
             "[fd00::1]:5000 > [fd00::2]:443 TCP S, 0 bytes"
@@ -258,24 +239,11 @@ mod tests {
             summary(&build::echo_request(&v6, 7, 2, b"x").unwrap()),
             "fd00::1 > fd00::2 echo request id 7 seq 2"
         );
-        let arp = build::arp_request(
-            [2, 0, 0, 0, 0, 1],
-            "10.0.0.1".parse().unwrap(),
-            "10.0.0.2".parse().unwrap(),
-        );
-        assert_eq!(
-            summary(&arp),
-            "02:00:00:00:00:01 > ff:ff:ff:ff:ff:ff ARP who has 10.0.0.2? tell 10.0.0.1"
-        );
-        let ns = build::neighbour_solicitation(
-            [2, 0, 0, 0, 0, 1],
-            "fe80::1".parse().unwrap(),
-            "fe80::2".parse().unwrap(),
-        );
-        assert_eq!(
-            summary(&ns.unwrap()),
-            "fe80::1 > ff02::1:ff00:2 ICMP type 135 code 0"
-        );
+        let arp = build::arp_request([2, 0, 0, 0, 0, 1], "10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap());
+        assert_eq!(summary(&arp), "02:00:00:00:00:01 > ff:ff:ff:ff:ff:ff ARP who has 10.0.0.2? tell 10.0.0.1");
+        let ns =
+            build::neighbour_solicitation([2, 0, 0, 0, 0, 1], "fe80::1".parse().unwrap(), "fe80::2".parse().unwrap());
+        assert_eq!(summary(&ns.unwrap()), "fe80::1 > ff02::1:ff00:2 ICMP type 135 code 0");
     }
 
     #[test]
@@ -288,14 +256,8 @@ mod tests {
 
     #[test]
     fn two_tags() {
-        let (_, qinq) = crate::control::control_frames(5)
-            .into_iter()
-            .find(|f| f.0 == "802.1ad qinq")
-            .unwrap();
+        let (_, qinq) = crate::control::control_frames(5).into_iter().find(|f| f.0 == "802.1ad qinq").unwrap();
         let d = decode(&qinq).unwrap();
-        assert_eq!(
-            (d.vlans, d.ethertype),
-            (vec![200, 100], crate::ETHERTYPE_EXPERIMENT)
-        );
+        assert_eq!((d.vlans, d.ethertype), (vec![200, 100], crate::ETHERTYPE_EXPERIMENT));
     }
 }

@@ -47,18 +47,9 @@ pub enum Error {
 }
 
 /// The `len` bytes at `at`, or an error that names the structure.
-pub(crate) fn slice<'a>(
-    bytes: &'a [u8],
-    at: usize,
-    len: usize,
-    what: &'static str,
-) -> Result<&'a [u8], Error> {
+pub(crate) fn slice<'a>(bytes: &'a [u8], at: usize, len: usize, what: &'static str) -> Result<&'a [u8], Error> {
     let need = at.saturating_add(len);
-    bytes.get(at..need).ok_or(Error::Short {
-        what,
-        need,
-        have: bytes.len(),
-    })
+    bytes.get(at..need).ok_or(Error::Short { what, need, have: bytes.len() })
 }
 
 /// A big-endian 16-bit field.

@@ -101,13 +101,7 @@ pub fn echo_request_v4(id: u16, sequence: u16, payload: &[u8]) -> Vec<u8> {
 
 /// An ICMPv6 echo request with its checksum, which covers the addresses.
 #[must_use]
-pub fn echo_request_v6(
-    from: Ipv6Addr,
-    to: Ipv6Addr,
-    id: u16,
-    sequence: u16,
-    payload: &[u8],
-) -> Vec<u8> {
+pub fn echo_request_v6(from: Ipv6Addr, to: Ipv6Addr, id: u16, sequence: u16, payload: &[u8]) -> Vec<u8> {
     let mut out = echo(128, id, sequence, payload);
     fill_checksum_v6(&mut out, from, to);
     out
@@ -119,10 +113,7 @@ pub fn fill_checksum_v6(message: &mut [u8], from: Ipv6Addr, to: Ipv6Addr) {
         return;
     }
     message[2..4].copy_from_slice(&[0, 0]);
-    let sum = Sum::new()
-        .pseudo(from.into(), to.into(), 58, message.len() as u32)
-        .with(message)
-        .finish();
+    let sum = Sum::new().pseudo(from.into(), to.into(), 58, message.len() as u32).with(message).finish();
     message[2..4].copy_from_slice(&sum.to_be_bytes());
 }
 
@@ -146,10 +137,7 @@ pub fn parse_v4(bytes: &[u8]) -> Result<Message, Error> {
     Ok(match (kind, code) {
         (8, _) => request(bytes)?,
         (0, _) => reply(bytes)?,
-        (3, 4) => Message::TooBig {
-            mtu: be16(bytes, 6, what)?.into(),
-            quoted: quoted(),
-        },
+        (3, 4) => Message::TooBig { mtu: be16(bytes, 6, what)?.into(), quoted: quoted() },
         (3, _) => {
             let reason = match code {
                 0 | 5 | 6 | 11 => Unreachable::Network,
@@ -159,16 +147,9 @@ pub fn parse_v4(bytes: &[u8]) -> Result<Message, Error> {
                 9 | 10 | 13 => Unreachable::Prohibited,
                 _ => Unreachable::Other,
             };
-            Message::Unreachable {
-                reason,
-                code,
-                quoted: quoted(),
-            }
+            Message::Unreachable { reason, code, quoted: quoted() }
         }
-        (11, _) => Message::TimeExceeded {
-            code,
-            quoted: quoted(),
-        },
+        (11, _) => Message::TimeExceeded { code, quoted: quoted() },
         _ => Message::Other { kind, code },
     })
 }
@@ -191,29 +172,15 @@ pub fn parse_v6(bytes: &[u8]) -> Result<Message, Error> {
                 1 | 5 | 6 => Unreachable::Prohibited,
                 _ => Unreachable::Other,
             };
-            Message::Unreachable {
-                reason,
-                code,
-                quoted: quoted(),
-            }
+            Message::Unreachable { reason, code, quoted: quoted() }
         }
         2 => {
             let m = slice(bytes, 4, 4, what)?;
-            Message::TooBig {
-                mtu: u32::from_be_bytes([m[0], m[1], m[2], m[3]]),
-                quoted: quoted(),
-            }
+            Message::TooBig { mtu: u32::from_be_bytes([m[0], m[1], m[2], m[3]]), quoted: quoted() }
         }
-        3 => Message::TimeExceeded {
-            code,
-            quoted: quoted(),
-        },
+        3 => Message::TimeExceeded { code, quoted: quoted() },
         // RFC 4443 §3.4 code 1: unrecognised next header, which is how a host says it lacks the protocol.
-        4 if code == 1 => Message::Unreachable {
-            reason: Unreachable::Protocol,
-            code,
-            quoted: quoted(),
-        },
+        4 if code == 1 => Message::Unreachable { reason: Unreachable::Protocol, code, quoted: quoted() },
         _ => Message::Other { kind, code },
     })
 }
@@ -229,11 +196,7 @@ fn request(bytes: &[u8]) -> Result<Message, Error> {
 
 fn reply(bytes: &[u8]) -> Result<Message, Error> {
     let what = "an echo reply";
-    Ok(Message::EchoReply {
-        id: be16(bytes, 4, what)?,
-        sequence: be16(bytes, 6, what)?,
-        payload: bytes[8..].to_vec(),
-    })
+    Ok(Message::EchoReply { id: be16(bytes, 4, what)?, sequence: be16(bytes, 6, what)?, payload: bytes[8..].to_vec() })
 }
 
 fn quote_v4(bytes: &[u8]) -> Result<Quoted, Error> {
@@ -241,17 +204,10 @@ fn quote_v4(bytes: &[u8]) -> Result<Quoted, Error> {
     let h = slice(bytes, 0, 20, what)?;
     let from = Ipv4Addr::new(h[12], h[13], h[14], h[15]);
     let to = Ipv4Addr::new(h[16], h[17], h[18], h[19]);
-    let body = bytes
-        .get(usize::from(h[0] & 0x0f) * 4..)
-        .unwrap_or_default();
+    let body = bytes.get(usize::from(h[0] & 0x0f) * 4..).unwrap_or_default();
     // A later fragment has no transport header.
     let first_fragment = u16::from_be_bytes([h[6], h[7]]) & 0x1fff == 0;
-    Ok(quoted(
-        from.into(),
-        to.into(),
-        h[9],
-        if first_fragment { body } else { &[] },
-    ))
+    Ok(quoted(from.into(), to.into(), h[9], if first_fragment { body } else { &[] }))
 }
 
 fn quote_v6(bytes: &[u8]) -> Result<Quoted, Error> {
@@ -262,12 +218,7 @@ fn quote_v6(bytes: &[u8]) -> Result<Quoted, Error> {
         a.copy_from_slice(slice(bytes, at, 16, what)?);
         Ok(a.into())
     };
-    Ok(quoted(
-        address(8)?.into(),
-        address(24)?.into(),
-        h[6],
-        &bytes[40..],
-    ))
+    Ok(quoted(address(8)?.into(), address(24)?.into(), h[6], &bytes[40..]))
 }
 
 fn quoted(from: IpAddr, to: IpAddr, protocol: u8, body: &[u8]) -> Quoted {
@@ -276,22 +227,10 @@ fn quoted(from: IpAddr, to: IpAddr, protocol: u8, body: &[u8]) -> Quoted {
         1 | 58 => 4,
         6 | 17 => 0,
         _ => {
-            return Quoted {
-                from,
-                to,
-                protocol,
-                first: None,
-                second: None,
-            };
+            return Quoted { from, to, protocol, first: None, second: None };
         }
     };
-    Quoted {
-        from,
-        to,
-        protocol,
-        first: be16(body, at, what).ok(),
-        second: be16(body, at + 2, what).ok(),
-    }
+    Quoted { from, to, protocol, first: be16(body, at, what).ok(), second: be16(body, at + 2, what).ok() }
 }
 
 #[cfg(test)]
@@ -307,38 +246,18 @@ mod tests {
     #[test]
     fn echo_round_trip() {
         let m = echo_request_v4(7, 9, b"abc");
-        assert_eq!(
-            parse_v4(&m),
-            Ok(Message::EchoRequest {
-                id: 7,
-                sequence: 9,
-                payload: b"abc".to_vec()
-            })
-        );
+        assert_eq!(parse_v4(&m), Ok(Message::EchoRequest { id: 7, sequence: 9, payload: b"abc".to_vec() }));
         let mut bad = m;
         bad[8] ^= 1;
-        assert_eq!(
-            parse_v4(&bad),
-            Err(Error::Checksum {
-                what: "an ICMP message"
-            })
-        );
+        assert_eq!(parse_v4(&bad), Err(Error::Checksum { what: "an ICMP message" }));
     }
 
     #[test]
     fn fragmentation_needed_names_the_mtu_and_the_probe() {
         let mut m = vec![3, 4, 0, 0, 0, 0, 0x05, 0x78];
-        m.extend([
-            0x45, 0, 0, 84, 0, 0, 0x40, 0, 64, 1, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2,
-        ]);
+        m.extend([0x45, 0, 0, 84, 0, 0, 0x40, 0, 64, 1, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2]);
         m.extend([8, 0, 0, 0, 0x12, 0x34, 0, 5]);
-        let Ok(Message::TooBig {
-            mtu,
-            quoted: Some(q),
-        }) = parse_v4(&finished(m))
-        else {
-            panic!("not too big")
-        };
+        let Ok(Message::TooBig { mtu, quoted: Some(q) }) = parse_v4(&finished(m)) else { panic!("not too big") };
         assert_eq!((mtu, q.first, q.second), (1400, Some(0x1234), Some(5)));
         assert_eq!(q.to, IpAddr::from([10, 0, 0, 2]));
     }

@@ -72,17 +72,9 @@ impl Neighbour {
         let mut tlvs = Tlvs { rest: bytes };
         let mut mandatory = |kind: u8, what: &'static str| match tlvs.next() {
             Some(Ok((k, value))) if k == kind => Ok(value),
-            Some(Ok((k, _))) => Err(Error::Field {
-                what,
-                field: "TLV type",
-                value: k.into(),
-            }),
+            Some(Ok((k, _))) => Err(Error::Field { what, field: "TLV type", value: k.into() }),
             Some(Err(e)) => Err(e),
-            None => Err(Error::Short {
-                what,
-                need: bytes.len() + 2,
-                have: bytes.len(),
-            }),
+            None => Err(Error::Short { what, need: bytes.len() + 2, have: bytes.len() }),
         };
         let chassis = id(mandatory(1, "LLDP chassis id")?, "LLDP chassis id", 4, 5)?;
         let port = id(mandatory(2, "LLDP port id")?, "LLDP port id", 3, 4)?;
@@ -116,11 +108,7 @@ impl Neighbour {
         put(&mut out, 1, &id_bytes(&self.chassis, 4, 5, 7));
         put(&mut out, 2, &id_bytes(&self.port, 3, 4, 5));
         put(&mut out, 3, &self.ttl.to_be_bytes());
-        for (kind, value) in [
-            (4, &self.port_description),
-            (5, &self.system_name),
-            (6, &self.system_description),
-        ] {
+        for (kind, value) in [(4, &self.port_description), (5, &self.system_name), (6, &self.system_description)] {
             if let Some(v) = value {
                 put(&mut out, kind, v.as_bytes());
             }
@@ -196,9 +184,7 @@ fn management(value: &[u8]) -> Option<IpAddr> {
 }
 
 fn text(value: &[u8]) -> String {
-    String::from_utf8_lossy(value)
-        .trim_end_matches('\0')
-        .to_owned()
+    String::from_utf8_lossy(value).trim_end_matches('\0').to_owned()
 }
 
 /// Type and value pairs up to the end mark (type 0) or the end of the bytes.
@@ -237,10 +223,7 @@ mod tests {
             port_description: Some("to spine1".to_owned()),
             system_name: Some("leaf1".to_owned()),
             system_description: Some("FRR".to_owned()),
-            management: vec![
-                IpAddr::from([10, 0, 0, 1]),
-                IpAddr::from([0xfe80, 0, 0, 0, 0, 0, 0, 1]),
-            ],
+            management: vec![IpAddr::from([10, 0, 0, 1]), IpAddr::from([0xfe80, 0, 0, 0, 0, 0, 0, 1])],
         }
     }
 
@@ -253,33 +236,19 @@ mod tests {
     fn order_of_the_mandatory_three_matters() {
         let bytes = full().to_bytes();
         let port_first = [&bytes[9..], &bytes[..9]].concat();
-        assert!(matches!(
-            Neighbour::from_bytes(&port_first),
-            Err(Error::Field {
-                field: "TLV type",
-                value: 2,
-                ..
-            })
-        ));
+        assert!(matches!(Neighbour::from_bytes(&port_first), Err(Error::Field { field: "TLV type", value: 2, .. })));
     }
 
     #[test]
     fn a_tlv_that_runs_over_the_end_is_an_error() {
         let bytes = full().to_bytes();
-        assert!(matches!(
-            Neighbour::from_bytes(&bytes[..bytes.len() - 8]),
-            Err(Error::Short { .. })
-        ));
+        assert!(matches!(Neighbour::from_bytes(&bytes[..bytes.len() - 8]), Err(Error::Short { .. })));
     }
 
     #[test]
     fn behind_a_vlan_tag() {
-        let mut frame = crate::build::ethernet(
-            [1, 0x80, 0xc2, 0, 0, 0x0e],
-            [2, 0, 0, 0, 0, 1],
-            0x8100,
-            &[0, 100, 0x88, 0xcc],
-        );
+        let mut frame =
+            crate::build::ethernet([1, 0x80, 0xc2, 0, 0, 0x0e], [2, 0, 0, 0, 0, 1], 0x8100, &[0, 100, 0x88, 0xcc]);
         frame.extend(full().to_bytes());
         assert_eq!(Neighbour::from_frame(&frame), Ok(full()));
     }

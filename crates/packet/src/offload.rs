@@ -88,10 +88,7 @@ pub struct Wire {
 /// Counts what `frame` is on a real wire.
 #[must_use]
 pub fn wire(header: &Header, frame: &[u8]) -> Wire {
-    let one = Wire {
-        packets: 1,
-        bytes: frame.len() as u64,
-    };
+    let one = Wire { packets: 1, bytes: frame.len() as u64 };
     if !header.is_burst() {
         return one;
     }
@@ -100,10 +97,7 @@ pub fn wire(header: &Header, frame: &[u8]) -> Wire {
     };
     let payload = frame.len().saturating_sub(headers);
     let packets = payload.div_ceil(usize::from(header.gso_size)).max(1);
-    Wire {
-        packets: packets as u32,
-        bytes: (payload + packets * headers) as u64,
-    }
+    Wire { packets: packets as u32, bytes: (payload + packets * headers) as u64 }
 }
 
 /// Bytes before the payload of a burst.
@@ -149,19 +143,12 @@ pub fn segment(header: &Header, frame: &[u8]) -> Result<Vec<Vec<u8>>, Error> {
         return Ok(vec![one]);
     }
     let kind = header.gso_type & !GSO_ECN;
-    let headers = headers_len(header, frame).ok_or(Error::Field {
-        what,
-        field: "gso_type",
-        value: header.gso_type.into(),
-    })?;
+    let headers =
+        headers_len(header, frame).ok_or(Error::Field { what, field: "gso_type", value: header.gso_type.into() })?;
     let transport = usize::from(header.csum_start);
     let network = network_offset(frame)?;
     if network + 20 > transport {
-        return Err(Error::Field {
-            what,
-            field: "csum_start",
-            value: header.csum_start.into(),
-        });
+        return Err(Error::Field { what, field: "csum_start", value: header.csum_start.into() });
     }
     let payload = &frame[headers..];
     let size = usize::from(header.gso_size);
@@ -183,15 +170,8 @@ pub fn segment(header: &Header, frame: &[u8]) -> Result<Vec<Vec<u8>>, Error> {
             };
             out[sum_at..sum_at + 2].copy_from_slice(&[0, 0]);
             let protocol = if kind == GSO_UDP { 17 } else { 6 };
-            let sum = Sum::new()
-                .pseudo(from, to, protocol, length as u32)
-                .with(&out[transport..])
-                .finish();
-            let sum = if sum == 0 && kind == GSO_UDP {
-                0xffff
-            } else {
-                sum
-            };
+            let sum = Sum::new().pseudo(from, to, protocol, length as u32).with(&out[transport..]).finish();
+            let sum = if sum == 0 && kind == GSO_UDP { 0xffff } else { sum };
             out[sum_at..sum_at + 2].copy_from_slice(&sum.to_be_bytes());
             Ok(out)
         })
@@ -215,11 +195,7 @@ fn fix_network(out: &mut [u8], network: usize, i: usize) -> Result<(IpAddr, IpAd
         4 => {
             let header_len = usize::from(out[network] & 0x0f) * 4;
             if header_len < 20 || header_len > length {
-                return Err(Error::Field {
-                    what,
-                    field: "header length",
-                    value: header_len as u64,
-                });
+                return Err(Error::Field { what, field: "header length", value: header_len as u64 });
             }
             let ip = &mut out[network..network + header_len];
             ip[2..4].copy_from_slice(&(length as u16).to_be_bytes());
@@ -241,11 +217,7 @@ fn fix_network(out: &mut [u8], network: usize, i: usize) -> Result<(IpAddr, IpAd
             };
             Ok((a(8), a(24)))
         }
-        version => Err(Error::Field {
-            what,
-            field: "version",
-            value: version.into(),
-        }),
+        version => Err(Error::Field { what, field: "version", value: version.into() }),
     }
 }
 
@@ -272,27 +244,15 @@ mod tests {
         } else {
             ("10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap())
         };
-        let path = crate::build::Path {
-            from_mac: [2; 6],
-            to_mac: [4; 6],
-            from,
-            to,
-            ttl: 64,
-        };
+        let path = crate::build::Path { from_mac: [2; 6], to_mac: [4; 6], from, to, ttl: 64 };
         let mut tcp = TcpHeader::new(1000, 2000, u32::MAX - 100, 500);
         (tcp.ack, tcp.psh, tcp.fin, tcp.cwr) = (true, true, true, true);
         let data: Vec<u8> = (0..payload).map(|i| (i % 251) as u8).collect();
         let frame = crate::build::tcp(&path, &tcp, &data).unwrap();
         let start = 14 + if v6 { 40 } else { 20 };
         let kind = if v6 { GSO_TCP6 } else { GSO_TCP4 };
-        let header = Header {
-            flags: 1,
-            gso_type: kind,
-            hdr_len: start + 20,
-            gso_size: mss,
-            csum_start: start,
-            csum_offset: 16,
-        };
+        let header =
+            Header { flags: 1, gso_type: kind, hdr_len: start + 20, gso_size: mss, csum_start: start, csum_offset: 16 };
         (header, frame)
     }
 
@@ -314,18 +274,12 @@ mod tests {
             for (i, part) in parts.iter().enumerate() {
                 // etherparse checks all lengths; checksums are compared here.
                 let p = SlicedPacket::from_ethernet(part).unwrap();
-                let Some(TransportSlice::Tcp(tcp)) = p.transport else {
-                    panic!("no TCP")
-                };
-                assert_eq!(
-                    tcp.sequence_number(),
-                    (u32::MAX - 100).wrapping_add(i as u32 * 1448)
-                );
+                let Some(TransportSlice::Tcp(tcp)) = p.transport else { panic!("no TCP") };
+                assert_eq!(tcp.sequence_number(), (u32::MAX - 100).wrapping_add(i as u32 * 1448));
                 assert_eq!((tcp.cwr(), tcp.fin(), tcp.psh()), (i == 0, i == 2, i == 2));
                 data.extend(tcp.payload());
                 let start = usize::from(h.csum_start);
-                let (from, to, mut copy) =
-                    (part[26..30].to_vec(), part[30..34].to_vec(), part.clone());
+                let (from, to, mut copy) = (part[26..30].to_vec(), part[30..34].to_vec(), part.clone());
                 if !v6 {
                     assert_eq!(internet(&part[14..34]), 0);
                     let sum = Sum::new()
@@ -336,10 +290,8 @@ mod tests {
                     assert_eq!(sum.with(&part[start..]).finish(), 0);
                 } else {
                     copy.truncate(54);
-                    let sum = Sum::new()
-                        .with(&copy[22..54])
-                        .with(&((part.len() - start) as u32).to_be_bytes())
-                        .with(&[0, 6]);
+                    let sum =
+                        Sum::new().with(&copy[22..54]).with(&((part.len() - start) as u32).to_be_bytes()).with(&[0, 6]);
                     assert_eq!(sum.with(&part[start..]).finish(), 0);
                 }
             }
@@ -361,12 +313,7 @@ mod tests {
         // What the kernel leaves there: the pseudo header's sum, folded, not complemented.
         let partial = !Sum::new().pseudo(path.from, path.to, 17, 20).finish();
         frame[40..42].copy_from_slice(&partial.to_be_bytes());
-        let mut h = Header {
-            flags: 1,
-            csum_start: 34,
-            csum_offset: 6,
-            ..Header::default()
-        };
+        let mut h = Header { flags: 1, csum_start: 34, csum_offset: 6, ..Header::default() };
         finish_checksum(&mut h, &mut frame);
         assert_eq!(frame, good);
         assert_eq!(h, Header::default());

@@ -102,47 +102,26 @@ pub fn parse(bytes: &[u8]) -> Result<Vec<Record>, Error> {
     };
     let word = |b: &[u8], at: usize| {
         let w = [b[at], b[at + 1], b[at + 2], b[at + 3]];
-        if big {
-            u32::from_be_bytes(w)
-        } else {
-            u32::from_le_bytes(w)
-        }
+        if big { u32::from_be_bytes(w) } else { u32::from_le_bytes(w) }
     };
     let link = word(head, 20) & 0xffff;
     if link != ETHERNET {
-        return Err(Error::Field {
-            what,
-            field: "link type",
-            value: link.into(),
-        });
+        return Err(Error::Field { what, field: "link type", value: link.into() });
     }
     let mut out = Vec::new();
     let mut rest = &bytes[24..];
     while rest.len() >= 16 {
         let kept = word(rest, 8);
         if kept > SNAP_LEN {
-            return Err(Error::Field {
-                what: "a pcap record",
-                field: "captured length",
-                value: kept.into(),
-            });
+            return Err(Error::Field { what: "a pcap record", field: "captured length", value: kept.into() });
         }
         let Some(frame) = rest.get(16..16 + kept as usize) else {
             break;
         };
         let part = word(rest, 4);
-        let nanos = if nano {
-            part
-        } else {
-            part.saturating_mul(1000)
-        };
-        let since_epoch =
-            Duration::from_secs(word(rest, 0).into()) + Duration::from_nanos(nanos.into());
-        out.push(Record {
-            since_epoch,
-            wire_len: word(rest, 12),
-            frame: frame.to_vec(),
-        });
+        let nanos = if nano { part } else { part.saturating_mul(1000) };
+        let since_epoch = Duration::from_secs(word(rest, 0).into()) + Duration::from_nanos(nanos.into());
+        out.push(Record { since_epoch, wire_len: word(rest, 12), frame: frame.to_vec() });
         rest = &rest[16 + kept as usize..];
     }
     Ok(out)
@@ -155,36 +134,22 @@ mod tests {
     #[test]
     fn round_trip_to_the_nanosecond() {
         let mut w = Writer::new(Vec::new()).unwrap();
-        w.write(Duration::new(1_700_000_000, 123_456_789), b"first frame")
-            .unwrap();
+        w.write(Duration::new(1_700_000_000, 123_456_789), b"first frame").unwrap();
         w.write(Duration::new(1_700_000_001, 1), b"").unwrap();
         let bytes = w.into_inner();
         let got = parse(&bytes).unwrap();
         assert_eq!(got.len(), 2);
-        assert_eq!(
-            got[0].since_epoch,
-            Duration::new(1_700_000_000, 123_456_789)
-        );
-        assert_eq!(
-            (got[0].frame.as_slice(), got[0].wire_len),
-            (&b"first frame"[..], 11)
-        );
+        assert_eq!(got[0].since_epoch, Duration::new(1_700_000_000, 123_456_789));
+        assert_eq!((got[0].frame.as_slice(), got[0].wire_len), (&b"first frame"[..], 11));
         // A capture that was cut off keeps what is whole.
         assert_eq!(parse(&bytes[..bytes.len() - 1]).unwrap().len(), 1);
     }
 
     #[test]
     fn big_endian_microseconds() {
-        let mut b = vec![
-            0xa1, 0xb2, 0xc3, 0xd4, 0, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0, 0,
-            1,
-        ];
+        let mut b = vec![0xa1, 0xb2, 0xc3, 0xd4, 0, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0, 0, 1];
         b.extend([0, 0, 0, 5, 0, 0, 0, 7, 0, 0, 0, 1, 0, 0, 0, 9, 0xab]);
-        let want = Record {
-            since_epoch: Duration::new(5, 7000),
-            wire_len: 9,
-            frame: vec![0xab],
-        };
+        let want = Record { since_epoch: Duration::new(5, 7000), wire_len: 9, frame: vec![0xab] };
         assert_eq!(parse(&b), Ok(vec![want]));
     }
 }

@@ -49,11 +49,7 @@ impl Mark {
             w.copy_from_slice(&b[at..at + 8]);
             u64::from_be_bytes(w)
         };
-        Ok(Self {
-            stream: word(4),
-            sequence: word(12),
-            sent_ns: word(20),
-        })
+        Ok(Self { stream: word(4), sequence: word(12), sent_ns: word(20) })
     }
 }
 
@@ -103,15 +99,7 @@ pub struct Summary {
 /// With three percentiles in place of thousands of times.
 impl std::fmt::Debug for Summary {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self {
-            sent,
-            received,
-            lost,
-            duplicated,
-            reordered,
-            longest_gap,
-            latencies_ns: _,
-        } = self;
+        let Self { sent, received, lost, duplicated, reordered, longest_gap, latencies_ns: _ } = self;
         f.debug_struct("Summary")
             .field("sent", sent)
             .field("received", received)
@@ -202,11 +190,7 @@ impl Account {
         if let Some(last) = self.last_arrival {
             let length = Duration::from_nanos(now_ns.saturating_sub(last));
             if length > self.gap.length {
-                self.gap = Gap {
-                    length,
-                    after: self.highest,
-                    before,
-                };
+                self.gap = Gap { length, after: self.highest, before };
             }
         }
     }
@@ -219,25 +203,14 @@ mod tests {
     fn run(arrivals: &[(u64, u64)], sent: u64, end: u64) -> Summary {
         let mut a = Account::new(9, 0);
         for (sequence, at) in arrivals {
-            assert!(a.arrive(
-                Mark {
-                    stream: 9,
-                    sequence: *sequence,
-                    sent_ns: at - 1
-                },
-                *at
-            ));
+            assert!(a.arrive(Mark { stream: 9, sequence: *sequence, sent_ns: at - 1 }, *at));
         }
         a.finish(sent, end)
     }
 
     #[test]
     fn mark_round_trip() {
-        let m = Mark {
-            stream: 1,
-            sequence: 2,
-            sent_ns: 3,
-        };
+        let m = Mark { stream: 1, sequence: 2, sent_ns: 3 };
         assert_eq!(Mark::parse(&m.to_bytes()), Ok(m));
         assert!(Mark::parse(&[0; MARK_LEN]).is_err());
     }
@@ -245,46 +218,22 @@ mod tests {
     #[test]
     fn loss_order_and_copies_are_told_apart() {
         let s = run(&[(0, 10), (2, 20), (1, 30), (2, 40), (5, 50)], 6, 60);
-        assert_eq!(
-            (s.received, s.lost, s.reordered, s.duplicated),
-            (4, 2, 1, 1)
-        );
+        assert_eq!((s.received, s.lost, s.reordered, s.duplicated), (4, 2, 1, 1));
     }
 
     #[test]
     fn the_outage_is_the_longest_silence() {
         let s = run(&[(0, 10), (1, 20), (7, 90), (8, 100)], 9, 110);
-        assert_eq!(
-            s.longest_gap,
-            Gap {
-                length: Duration::from_nanos(70),
-                after: Some(1),
-                before: Some(7)
-            }
-        );
+        assert_eq!(s.longest_gap, Gap { length: Duration::from_nanos(70), after: Some(1), before: Some(7) });
         // A stream that never comes back is an outage to the end.
         let s = run(&[(0, 10), (1, 20)], 9, 500);
-        assert_eq!(
-            s.longest_gap,
-            Gap {
-                length: Duration::from_nanos(480),
-                after: Some(1),
-                before: None
-            }
-        );
+        assert_eq!(s.longest_gap, Gap { length: Duration::from_nanos(480), after: Some(1), before: None });
     }
 
     #[test]
     fn a_foreign_stream_does_not_count() {
         let mut a = Account::new(9, 0);
-        assert!(!a.arrive(
-            Mark {
-                stream: 8,
-                sequence: 0,
-                sent_ns: 0
-            },
-            5
-        ));
+        assert!(!a.arrive(Mark { stream: 8, sequence: 0, sent_ns: 0 }, 5));
         assert_eq!(a.received(), 0);
     }
 }

@@ -58,10 +58,7 @@ pub struct End<'a> {
 /// Sends all frames both ways between two interfaces and tells what became of each. `nonce` must be a new one on every call; wires that
 /// lose frames on purpose will show it.
 pub fn matrix(first: End<'_>, second: End<'_>, nonce: u64) -> Result<Matrix> {
-    Ok(Matrix {
-        there: one_way(first, second, nonce)?,
-        back: one_way(second, first, !nonce)?,
-    })
+    Ok(Matrix { there: one_way(first, second, nonce)?, back: one_way(second, first, !nonce)? })
 }
 
 fn one_way(from: End<'_>, to: End<'_>, nonce: u64) -> Result<Vec<(&'static str, Fate)>> {
@@ -73,10 +70,7 @@ fn one_way(from: End<'_>, to: End<'_>, nonce: u64) -> Result<Vec<(&'static str, 
         receive_buffer: Some(4 << 20),
         ..PacketOptions::default()
     };
-    let send = PacketOptions {
-        send_only: true,
-        ..PacketOptions::default()
-    };
+    let send = PacketOptions { send_only: true, ..PacketOptions::default() };
     let open = |end: End<'_>, options| -> Result<PacketSocket> {
         let index = crate::pair::index(end.netns, end.interface)?;
         Ok(PacketSocket::open_in(end.netns, index, options)?)
@@ -85,34 +79,21 @@ fn one_way(from: End<'_>, to: End<'_>, nonce: u64) -> Result<Vec<(&'static str, 
     let sender = open(from, &send)?;
     let frames = control_frames(nonce);
     for (name, bytes) in &frames {
-        sender
-            .send(bytes)
-            .with_context(|| format!("sending {name}"))?;
+        sender.send(bytes).with_context(|| format!("sending {name}"))?;
     }
     let arrived = collect(&receiver, &frames, nonce)?;
     let fate = |bytes: &Vec<u8>| {
         if arrived.contains(bytes) {
             return Fate::Passed;
         }
-        let same =
-            |other: &&Vec<u8>| other[..12] == bytes[..12] && !frames.iter().any(|f| f.1 == **other);
-        arrived
-            .iter()
-            .find(same)
-            .map_or(Fate::Lost, |other| Fate::Changed(other.clone()))
+        let same = |other: &&Vec<u8>| other[..12] == bytes[..12] && !frames.iter().any(|f| f.1 == **other);
+        arrived.iter().find(same).map_or(Fate::Lost, |other| Fate::Changed(other.clone()))
     };
-    Ok(frames
-        .iter()
-        .map(|(name, bytes)| (*name, fate(bytes)))
-        .collect())
+    Ok(frames.iter().map(|(name, bytes)| (*name, fate(bytes))).collect())
 }
 
 /// Frames with the nonce that arrive until all have come or nothing more is to be expected.
-fn collect(
-    receiver: &PacketSocket,
-    frames: &[(&'static str, Vec<u8>)],
-    nonce: u64,
-) -> Result<Vec<Vec<u8>>> {
+fn collect(receiver: &PacketSocket, frames: &[(&'static str, Vec<u8>)], nonce: u64) -> Result<Vec<Vec<u8>>> {
     let end = Instant::now() + PATIENCE;
     let mut buffer = FrameBuffer::new(32, 2048);
     let mut arrived = Vec::new();

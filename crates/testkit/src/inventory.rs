@@ -102,11 +102,7 @@ impl Inventory {
         out.put(scope, Kind::Qdisc, qdiscs(&netns));
         out.put(scope, Kind::Network, network(&netns)?);
         out.put(scope, Kind::Table, lines(&netns, "nft list tables"));
-        out.put(
-            scope,
-            Kind::Cgroup,
-            directories(Path::new("/sys/fs/cgroup")),
-        );
+        out.put(scope, Kind::Cgroup, directories(Path::new("/sys/fs/cgroup")));
         let mut files = BTreeSet::new();
         scope.trees.iter().for_each(|t| walk(t, true, &mut files));
         scope.tops.iter().for_each(|t| walk(t, false, &mut files));
@@ -126,26 +122,13 @@ impl Inventory {
     #[must_use]
     pub fn since(&self, before: &Self) -> Vec<Difference> {
         let none = BTreeSet::new();
-        let kinds: BTreeSet<Kind> = self
-            .found
-            .keys()
-            .chain(before.found.keys())
-            .copied()
-            .collect();
+        let kinds: BTreeSet<Kind> = self.found.keys().chain(before.found.keys()).copied().collect();
         let mut out = Vec::new();
         for kind in kinds {
             let now = self.found.get(&kind).unwrap_or(&none);
             let then = before.found.get(&kind).unwrap_or(&none);
-            out.extend(now.difference(then).map(|w| Difference {
-                kind,
-                appeared: true,
-                what: w.clone(),
-            }));
-            out.extend(then.difference(now).map(|w| Difference {
-                kind,
-                appeared: false,
-                what: w.clone(),
-            }));
+            out.extend(now.difference(then).map(|w| Difference { kind, appeared: true, what: w.clone() }));
+            out.extend(then.difference(now).map(|w| Difference { kind, appeared: false, what: w.clone() }));
         }
         out
     }
@@ -172,20 +155,13 @@ pub fn report(differences: &[Difference]) -> String {
 
 fn entries(path: &Path) -> Vec<PathBuf> {
     // What goes away while it is being listed is not there.
-    std::fs::read_dir(path)
-        .map(|d| d.flatten().map(|e| e.path()).collect())
-        .unwrap_or_default()
+    std::fs::read_dir(path).map(|d| d.flatten().map(|e| e.path()).collect()).unwrap_or_default()
 }
 
 fn process_ids() -> Vec<PathBuf> {
-    let is_process = |p: &PathBuf| {
-        p.file_name()
-            .is_some_and(|n| n.to_string_lossy().bytes().all(|b| b.is_ascii_digit()))
-    };
-    entries(Path::new("/proc"))
-        .into_iter()
-        .filter(is_process)
-        .collect()
+    let is_process =
+        |p: &PathBuf| p.file_name().is_some_and(|n| n.to_string_lossy().bytes().all(|b| b.is_ascii_digit()));
+    entries(Path::new("/proc")).into_iter().filter(is_process).collect()
 }
 
 /// As `lsns` does, and also through the descriptors of every process and the mounts, where lsns looks only in recent versions.
@@ -252,23 +228,15 @@ fn links(netns: &Netns) -> Result<BTreeSet<String>> {
 fn qdiscs(netns: &Netns) -> BTreeSet<String> {
     // A kernel without any queueing discipline answers with an error, which is nothing left behind.
     let all = crate::oracle::run_json(netns, "tc -j qdisc").unwrap_or_default();
-    all.as_array()
-        .into_iter()
-        .flatten()
-        .map(|q| format!("{} {} {}", q["dev"], q["kind"], q["handle"]))
-        .collect()
+    all.as_array().into_iter().flatten().map(|q| format!("{} {} {}", q["dev"], q["kind"], q["handle"])).collect()
 }
 
 /// Addresses, routes and rules, without the lifetimes that count down.
 fn network(netns: &Netns) -> Result<BTreeSet<String>> {
     let mut out = BTreeSet::new();
-    for command in [
-        "ip -j addr",
-        "ip -j route show table all",
-        "ip -6 -j route show table all",
-        "ip -j rule",
-        "ip -6 -j rule",
-    ] {
+    for command in
+        ["ip -j addr", "ip -j route show table all", "ip -6 -j route show table all", "ip -j rule", "ip -6 -j rule"]
+    {
         let all = crate::oracle::run_json(netns, command)?;
         for item in all.as_array().into_iter().flatten() {
             let Some(addresses) = item["addr_info"].as_array() else {
@@ -280,10 +248,7 @@ fn network(netns: &Netns) -> Result<BTreeSet<String>> {
                 continue;
             };
             for a in addresses {
-                out.insert(format!(
-                    "{} {}/{} {}",
-                    item["ifname"], a["local"], a["prefixlen"], a["scope"]
-                ));
+                out.insert(format!("{} {}/{} {}", item["ifname"], a["local"], a["prefixlen"], a["scope"]));
             }
         }
     }
@@ -291,9 +256,7 @@ fn network(netns: &Netns) -> Result<BTreeSet<String>> {
 }
 
 fn lines(netns: &Netns, command: &str) -> BTreeSet<String> {
-    crate::oracle::run(netns, command)
-        .map(|t| t.lines().map(ToOwned::to_owned).collect())
-        .unwrap_or_default()
+    crate::oracle::run(netns, command).map(|t| t.lines().map(ToOwned::to_owned).collect()).unwrap_or_default()
 }
 
 fn directories(path: &Path) -> BTreeSet<String> {

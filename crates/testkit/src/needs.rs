@@ -31,18 +31,15 @@ macro_rules! needs {
 #[must_use]
 pub fn missing(feature: &str) -> Option<String> {
     match feature {
-        "root" => netloom_kernel::process::is_root()
-            .then_some(())
-            .map_or(Some("not running as root".to_owned()), |()| None),
+        "root" => {
+            netloom_kernel::process::is_root().then_some(()).map_or(Some("not running as root".to_owned()), |()| None)
+        }
         "netns" => Netns::create().err().map(|e| e.to_string()),
         "netem" => probe(&[
             "ip link add name probe0 type veth peer name probe1",
             "tc qdisc add dev probe0 root netem delay 1ms",
         ]),
-        "clsact" => probe(&[
-            "ip link add name probe0 type veth peer name probe1",
-            "tc qdisc add dev probe0 clsact",
-        ]),
+        "clsact" => probe(&["ip link add name probe0 type veth peer name probe1", "tc qdisc add dev probe0 clsact"]),
         "u32" => probe(&[
             "ip link add name probe0 type veth peer name probe1",
             "tc qdisc add dev probe0 clsact",
@@ -63,9 +60,7 @@ pub fn missing(feature: &str) -> Option<String> {
             let program = program.replace('_', "-");
             let path = std::env::var_os("PATH").unwrap_or_default();
             let sbin = ["/usr/sbin", "/sbin", "/usr/lib/frr"].map(std::path::PathBuf::from);
-            let found = std::env::split_paths(&path)
-                .chain(sbin)
-                .any(|dir| dir.join(&program).is_file());
+            let found = std::env::split_paths(&path).chain(sbin).any(|dir| dir.join(&program).is_file());
             (!found).then(|| format!("the program {program} is not installed"))
         }
     }
@@ -74,10 +69,7 @@ pub fn missing(feature: &str) -> Option<String> {
 /// Whether `NETLOOM_REQUIRE` names the feature (or says `all`).
 #[must_use]
 pub fn promised(feature: &str) -> bool {
-    std::env::var("NETLOOM_REQUIRE").is_ok_and(|list| {
-        list.split(',')
-            .any(|f| f.trim() == feature || f.trim() == "all")
-    })
+    std::env::var("NETLOOM_REQUIRE").is_ok_and(|list| list.split(',').any(|f| f.trim() == feature || f.trim() == "all"))
 }
 
 /// Tries commands in a namespace of its own; the first complaint is the reason.
@@ -86,8 +78,5 @@ fn probe(lines: &[&str]) -> Option<String> {
         Ok(netns) => netns,
         Err(e) => return Some(e.to_string()),
     };
-    lines
-        .iter()
-        .find_map(|line| oracle::run(&netns, line).err())
-        .map(|e| e.to_string().replace('\n', " "))
+    lines.iter().find_map(|line| oracle::run(&netns, line).err()).map(|e| e.to_string().replace('\n', " "))
 }

@@ -19,21 +19,14 @@ fn command(line: &str) -> Result<Command> {
 pub fn output(netns: &Netns, line: &str) -> Result<Output> {
     let mut command = command(line)?;
     // The child inherits the namespace of the thread that forks it.
-    netns
-        .run(|| command.output())?
-        .with_context(|| format!("cannot run {line}"))
+    netns.run(|| command.output())?.with_context(|| format!("cannot run {line}"))
 }
 
 /// Runs a command in a namespace and returns its standard output; fails when the command does.
 pub fn run(netns: &Netns, line: &str) -> Result<String> {
     let out = output(netns, line)?;
     let text = String::from_utf8_lossy(&out.stdout).into_owned();
-    ensure!(
-        out.status.success(),
-        "{line}: {}\n{text}{}",
-        out.status,
-        String::from_utf8_lossy(&out.stderr)
-    );
+    ensure!(out.status.success(), "{line}: {}\n{text}{}", out.status, String::from_utf8_lossy(&out.stderr));
     Ok(text)
 }
 
@@ -51,26 +44,16 @@ pub fn run_json(netns: &Netns, line: &str) -> Result<Value> {
 pub fn spawn(netns: &Netns, line: &str) -> Result<Running> {
     let mut command = command(line)?;
     command.stdout(Stdio::null()).stderr(Stdio::null());
-    let child = netns
-        .run(|| command.spawn())?
-        .with_context(|| format!("cannot start {line}"))?;
-    Ok(Running {
-        child,
-        line: line.to_owned(),
-    })
+    let child = netns.run(|| command.spawn())?.with_context(|| format!("cannot start {line}"))?;
+    Ok(Running { child, line: line.to_owned() })
 }
 
 /// [`spawn`], keeping the output for [`Running::finish`].
 pub fn spawn_piped(netns: &Netns, line: &str) -> Result<Running> {
     let mut command = command(line)?;
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    let child = netns
-        .run(|| command.spawn())?
-        .with_context(|| format!("cannot start {line}"))?;
-    Ok(Running {
-        child,
-        line: line.to_owned(),
-    })
+    let child = netns.run(|| command.spawn())?.with_context(|| format!("cannot start {line}"))?;
+    Ok(Running { child, line: line.to_owned() })
 }
 
 /// A started command.

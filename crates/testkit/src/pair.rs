@@ -23,18 +23,12 @@ impl Pair {
         let (a, b) = (Netns::create()?, Netns::create()?);
         // The other end is named by a descriptor of this process, which stays open for the length of the call.
         let other = namespace_path(&b)?;
-        run(
-            &a,
-            &format!("ip link add name {INTERFACE} type veth peer name {INTERFACE} netns {other}"),
-        )?;
+        run(&a, &format!("ip link add name {INTERFACE} type veth peer name {INTERFACE} netns {other}"))?;
         configure(&a, INTERFACE, 1)?;
         configure(&b, INTERFACE, 2)?;
         let pair = Self { a, b };
         for netns in [&pair.a, &pair.b] {
-            anyhow::ensure!(
-                eventually(CARRIER, || carrier(netns, INTERFACE)),
-                "a veth has no carrier"
-            );
+            anyhow::ensure!(eventually(CARRIER, || carrier(netns, INTERFACE)), "a veth has no carrier");
         }
         Ok(pair)
     }
@@ -62,50 +56,26 @@ pub struct Lan {
 impl Lan {
     /// Makes it and waits until the ports forward.
     pub fn new() -> Result<Self> {
-        let lan = Self {
-            a: Netns::create()?,
-            b: Netns::create()?,
-            bridge: Netns::create()?,
-        };
-        run(
-            &lan.bridge,
-            "ip link add name br0 type bridge stp_state 0 mcast_snooping 0",
-        )?;
+        let lan = Self { a: Netns::create()?, b: Netns::create()?, bridge: Netns::create()? };
+        run(&lan.bridge, "ip link add name br0 type bridge stp_state 0 mcast_snooping 0")?;
         run(&lan.bridge, "ip link set dev br0 up")?;
         // Where br_netfilter is loaded, bridged IP packets are trimmed and filtered on their way. It is absent elsewhere.
         for family in ["iptables", "ip6tables", "arptables"] {
-            let _ = run(
-                &lan.bridge,
-                &format!("sysctl -qw net.bridge.bridge-nf-call-{family}=0"),
-            );
+            let _ = run(&lan.bridge, &format!("sysctl -qw net.bridge.bridge-nf-call-{family}=0"));
         }
         let bridge = namespace_path(&lan.bridge)?;
         for (netns, port, last) in [(&lan.a, "p1", 1), (&lan.b, "p2", 2)] {
-            run(
-                netns,
-                &format!("ip link add name {INTERFACE} type veth peer name {port} netns {bridge}"),
-            )?;
-            run(
-                &lan.bridge,
-                &format!("ip link set dev {port} master br0 up"),
-            )?;
-            run(
-                &lan.bridge,
-                &format!("ip link set dev {port} type bridge_slave group_fwd_mask 0xfffd"),
-            )?;
+            run(netns, &format!("ip link add name {INTERFACE} type veth peer name {port} netns {bridge}"))?;
+            run(&lan.bridge, &format!("ip link set dev {port} master br0 up"))?;
+            run(&lan.bridge, &format!("ip link set dev {port} type bridge_slave group_fwd_mask 0xfffd"))?;
             configure(netns, INTERFACE, last)?;
         }
         let forwarding = || {
             run_json(&lan.bridge, "bridge -j link").is_ok_and(|ports| {
-                ports
-                    .as_array()
-                    .is_some_and(|p| p.len() == 2 && p.iter().all(|p| p["state"] == "forwarding"))
+                ports.as_array().is_some_and(|p| p.len() == 2 && p.iter().all(|p| p["state"] == "forwarding"))
             })
         };
-        anyhow::ensure!(
-            eventually(CARRIER, forwarding),
-            "the ports of a bridge do not forward"
-        );
+        anyhow::ensure!(eventually(CARRIER, forwarding), "the ports of a bridge do not forward");
         Ok(lan)
     }
 }
@@ -113,20 +83,11 @@ impl Lan {
 fn configure(netns: &Netns, interface: &str, last: u8) -> Result<()> {
     // Addresses are usable at once, and a look at them does not change a second later.
     for scope in ["all", "default", interface] {
-        run(
-            netns,
-            &format!("sysctl -qw net.ipv6.conf.{scope}.accept_dad=0"),
-        )?;
+        run(netns, &format!("sysctl -qw net.ipv6.conf.{scope}.accept_dad=0"))?;
     }
     run(netns, "ip link set dev lo up")?;
-    run(
-        netns,
-        &format!("ip addr add 10.9.0.{last}/24 dev {interface}"),
-    )?;
-    run(
-        netns,
-        &format!("ip addr add fd00:9::{last}/64 dev {interface} nodad"),
-    )?;
+    run(netns, &format!("ip addr add 10.9.0.{last}/24 dev {interface}"))?;
+    run(netns, &format!("ip addr add fd00:9::{last}/64 dev {interface} nodad"))?;
     run(netns, &format!("ip link set dev {interface} up"))?;
     Ok(())
 }
@@ -134,28 +95,19 @@ fn configure(netns: &Netns, interface: &str, last: u8) -> Result<()> {
 /// A path that names the namespace as long as its handle lives.
 pub fn namespace_path(netns: &Netns) -> Result<String> {
     use std::os::fd::{AsFd, AsRawFd};
-    Ok(format!(
-        "/proc/{}/fd/{}",
-        std::process::id(),
-        netns.as_fd().as_raw_fd()
-    ))
+    Ok(format!("/proc/{}/fd/{}", std::process::id(), netns.as_fd().as_raw_fd()))
 }
 
 /// Whether an interface has carrier, as `ip` sees it.
 #[must_use]
 pub fn carrier(netns: &Netns, interface: &str) -> bool {
-    run_json(netns, &format!("ip -j link show dev {interface}")).is_ok_and(|links| {
-        links[0]["flags"]
-            .as_array()
-            .is_some_and(|flags| flags.iter().any(|f| f == "LOWER_UP"))
-    })
+    run_json(netns, &format!("ip -j link show dev {interface}"))
+        .is_ok_and(|links| links[0]["flags"].as_array().is_some_and(|flags| flags.iter().any(|f| f == "LOWER_UP")))
 }
 
 /// The ifindex of an interface, as `ip` sees it.
 pub fn index(netns: &Netns, interface: &str) -> Result<u32> {
     let links = run_json(netns, &format!("ip -j link show dev {interface}"))?;
-    let index = links[0]["ifindex"]
-        .as_u64()
-        .with_context(|| format!("{interface} has no index: {links}"))?;
+    let index = links[0]["ifindex"].as_u64().with_context(|| format!("{interface} has no index: {links}"))?;
     Ok(u32::try_from(index)?)
 }

@@ -87,12 +87,8 @@ proptest! {
 /// tcpdump is the oracle of checksums and of the file format.
 #[test]
 fn tcpdump_reads_what_we_write() {
-    let Ok(probe) = std::process::Command::new("tcpdump")
-        .arg("--version")
-        .output()
-    else {
-        let promised =
-            std::env::var("NETLOOM_REQUIRE").is_ok_and(|r| r.split(',').any(|f| f == "tcpdump"));
+    let Ok(probe) = std::process::Command::new("tcpdump").arg("--version").output() else {
+        let promised = std::env::var("NETLOOM_REQUIRE").is_ok_and(|r| r.split(',').any(|f| f == "tcpdump"));
         assert!(!promised, "tcpdump is promised here and not installed");
         println!("skipped: tcpdump is not installed");
         return;
@@ -105,11 +101,7 @@ fn tcpdump_reads_what_we_write() {
         to: "10.0.0.2".parse().unwrap(),
         ttl: 64,
     };
-    let v6 = build::Path {
-        from: "fd00::1".parse().unwrap(),
-        to: "fd00::2".parse().unwrap(),
-        ..path
-    };
+    let v6 = build::Path { from: "fd00::1".parse().unwrap(), to: "fd00::2".parse().unwrap(), ..path };
     let file = std::env::temp_dir().join(format!("netloom-packet-{}.pcap", std::process::id()));
     let mut w = pcap::Writer::new(std::fs::File::create(&file).unwrap()).unwrap();
     let frames = [
@@ -119,20 +111,13 @@ fn tcpdump_reads_what_we_write() {
         build::tcp_syn(&v6, 5000, 443, 1).unwrap(),
         build::echo_request(&path, 7, 1, b"abc").unwrap(),
         build::echo_request(&v6, 7, 1, b"abc").unwrap(),
-        build::neighbour_solicitation(
-            path.from_mac,
-            "fd00::1".parse().unwrap(),
-            "fd00::2".parse().unwrap(),
-        )
-        .unwrap(),
+        build::neighbour_solicitation(path.from_mac, "fd00::1".parse().unwrap(), "fd00::2".parse().unwrap()).unwrap(),
     ];
     for (i, f) in frames.iter().enumerate() {
-        w.write(std::time::Duration::new(1_700_000_000, 1 + i as u32), f)
-            .unwrap();
+        w.write(std::time::Duration::new(1_700_000_000, 1 + i as u32), f).unwrap();
     }
     for (_, f) in control::control_frames(3) {
-        w.write(std::time::Duration::new(1_700_000_001, 0), &f)
-            .unwrap();
+        w.write(std::time::Duration::new(1_700_000_001, 0), &f).unwrap();
     }
     drop(w);
     let out = std::process::Command::new("tcpdump")
@@ -142,15 +127,8 @@ fn tcpdump_reads_what_we_write() {
         .unwrap();
     std::fs::remove_file(&file).unwrap();
     let text = String::from_utf8_lossy(&out.stdout);
-    assert!(
-        out.status.success(),
-        "{}",
-        String::from_utf8_lossy(&out.stderr)
-    );
-    assert!(
-        !text.contains("bad") && !text.contains("incorrect"),
-        "{text}"
-    );
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    assert!(!text.contains("bad") && !text.contains("incorrect"), "{text}");
     assert!(text.contains("1700000000.000000001"), "{text}");
     for want in [
         "udp sum ok",

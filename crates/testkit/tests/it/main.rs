@@ -9,10 +9,7 @@ use netloom_testkit::inventory::{Difference, Kind, Scope};
 use netloom_testkit::{Inventory, Lan, Pair, needs, run};
 
 fn end(netns: &netloom_kernel::netns::Netns) -> End<'_> {
-    End {
-        netns,
-        interface: "eth1",
-    }
+    End { netns, interface: "eth1" }
 }
 
 #[test]
@@ -29,10 +26,7 @@ fn a_veth_carries_every_control_frame() {
     needs!(root, netns);
     let pair = Pair::new().unwrap();
     let m = matrix(end(&pair.a), end(&pair.b), 0x1122_3344_5566_7788).unwrap();
-    assert_eq!(
-        (m.there.len(), m.back.len()),
-        (control::COUNT, control::COUNT)
-    );
+    assert_eq!((m.there.len(), m.back.len()), (control::COUNT, control::COUNT));
     assert_eq!(m.failed(), Vec::<&str>::new(), "{m:?}");
 }
 
@@ -49,12 +43,20 @@ fn a_wire_that_loses_is_seen() {
     needs!(root, netns);
     let pair = Pair::new().unwrap();
     run(&pair.b, "tc qdisc add dev eth1 clsact").unwrap();
-    run(&pair.b, "tc filter add dev eth1 ingress protocol 0x88cc u32 match u32 0 0 action mirred egress redirect dev lo").unwrap();
+    run(
+        &pair.b,
+        "tc filter add dev eth1 ingress protocol 0x88cc u32 match u32 0 0 action mirred egress redirect dev lo",
+    )
+    .unwrap();
     let m = matrix(end(&pair.a), end(&pair.b), 77).unwrap();
     // A packet socket sees frames before the ingress hook does: the way there is whole, so the tap of the matrix is honest about what it measures.
     assert!(m.there.iter().all(|(_, fate)| *fate == Fate::Passed));
     run(&pair.a, "tc qdisc add dev eth1 clsact").unwrap();
-    run(&pair.a, "tc filter add dev eth1 egress protocol 0x88cc u32 match u32 0 0 action mirred egress redirect dev lo").unwrap();
+    run(
+        &pair.a,
+        "tc filter add dev eth1 egress protocol 0x88cc u32 match u32 0 0 action mirred egress redirect dev lo",
+    )
+    .unwrap();
     let m = matrix(end(&pair.a), end(&pair.b), 78).unwrap();
     assert_eq!(m.failed(), ["01:80:c2:00:00:0e lldp"]);
     assert!(m.back.iter().all(|(_, fate)| *fate == Fate::Passed));
@@ -75,10 +77,7 @@ fn netem_carries_every_control_frame() {
 #[test]
 fn the_inventory_sees_what_is_left_behind() {
     needs!(root, netns);
-    let scope = Scope {
-        trees: vec!["/run".into()],
-        ..Scope::default()
-    };
+    let scope = Scope { trees: vec!["/run".into()], ..Scope::default() };
     let name = format!("nlt{}", std::process::id());
     let file = format!("/run/{name}");
     let before = Inventory::take_in(&scope).unwrap();
@@ -92,12 +91,7 @@ fn the_inventory_sees_what_is_left_behind() {
     for kind in [Kind::Mount, Kind::Link, Kind::File] {
         assert!(kinds.contains(&kind), "{kind:?} is missing in {after:?}");
     }
-    assert!(
-        after
-            .iter()
-            .any(|d| d.appeared && d.kind == Kind::Namespace && d.what.starts_with("net:[")),
-        "{after:?}"
-    );
+    assert!(after.iter().any(|d| d.appeared && d.kind == Kind::Namespace && d.what.starts_with("net:[")), "{after:?}");
 
     run_here(&format!("ip netns del {name}"));
     run_here(&format!("ip link del {name}"));
@@ -118,15 +112,10 @@ fn probes_name_the_feature_that_is_missing() {
     for feature in ["clsact", "u32", "tun", "bridge", "macvlan", "netem"] {
         if let Some(why) = netloom_testkit::needs::missing(feature) {
             println!("{feature}: {why}");
-            let kernels_own = why.contains("RTNETLINK answers")
-                || why.contains("Error:")
-                || why.contains("/dev/net/tun");
+            let kernels_own =
+                why.contains("RTNETLINK answers") || why.contains("Error:") || why.contains("/dev/net/tun");
             assert!(kernels_own, "{feature}: {why}");
         }
     }
-    assert!(
-        netloom_testkit::needs::missing("no_such_program")
-            .unwrap()
-            .contains("no-such-program")
-    );
+    assert!(netloom_testkit::needs::missing("no_such_program").unwrap().contains("no-such-program"));
 }
