@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use netloom_kernel::rtnl::tc::Netem;
 use serde::{Deserialize, Serialize};
 
 /// The impairment of one direction, with the meaning of tc-netem(8) for the fields of the same name.
@@ -113,6 +114,22 @@ impl Impairment {
         })
     }
 
+    /// The same as a netem qdisc, for kernels that have it. The limit is [`Impairment::effective_limit`] as well; netem counts a burst as one packet.
+    #[must_use]
+    pub fn to_netem(&self) -> Netem {
+        Netem {
+            delay: self.delay,
+            jitter: self.jitter,
+            loss: self.loss,
+            duplicate: self.duplicate,
+            corrupt: self.corrupt,
+            // netem refuses reorder without a delay, where it would change nothing.
+            reorder: if self.delay.is_zero() { 0.0 } else { self.reorder },
+            rate: self.rate.unwrap_or(0),
+            limit: self.effective_limit(),
+        }
+    }
+
     /// How long `bytes` take to leave at `rate`; nothing without one.
     #[must_use]
     pub fn serialization(&self, bytes: u64) -> Duration {
@@ -145,6 +162,14 @@ mod tests {
         let long = Impairment { delay: Duration::from_millis(100), rate: Some(1_000_000_000), ..Impairment::default() };
         assert_eq!(long.effective_limit(), 1000 + 8257);
         assert_eq!(Impairment { limit: Some(7), ..long }.effective_limit(), 7);
+    }
+
+    #[test]
+    fn netem_gets_what_it_accepts() {
+        let i = Impairment { reorder: 0.5, rate: Some(1000), ..Impairment::default() };
+        assert_eq!((i.to_netem().reorder, i.to_netem().rate, i.to_netem().limit), (0.0, 1000, 1000));
+        let i = Impairment { delay: Duration::from_millis(1), ..i };
+        assert_eq!(i.to_netem().reorder, 0.5);
     }
 
     #[test]
