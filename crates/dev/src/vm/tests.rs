@@ -18,8 +18,11 @@ struct Suite {
 }
 
 /// What runs in the machine. A suite in which no test fits the filter is a failure.
-const SUITES: &[Suite] =
-    &[Suite { package: "netloom-kernel", filter: None }, Suite { package: "netloom-testkit", filter: Some("netem") }];
+const SUITES: &[Suite] = &[
+    Suite { package: "netloom-kernel", filter: None },
+    Suite { package: "netloom-testkit", filter: Some("netem") },
+    Suite { package: "netloom-relay", filter: Some("netem") },
+];
 
 /// What Debian's kernel has: a test that misses one fails in place of being skipped.
 const PROMISED: &str = "root,netns,netem,clsact,u32,tun,bridge,macvlan,overlay";
