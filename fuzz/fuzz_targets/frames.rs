@@ -1,0 +1,18 @@
+//! Whatever arrives on a wire is read without a panic.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use netloom_packet::{decode, icmp, lldp, stream};
+
+fuzz_target!(|bytes: &[u8]| {
+    let _ = decode::decode(bytes);
+    let _ = decode::summary(bytes);
+    let _ = icmp::parse_v4(bytes);
+    let _ = icmp::parse_v6(bytes);
+    let _ = stream::Mark::parse(bytes);
+    let _ = lldp::Neighbour::from_frame(bytes);
+    if let Ok(neighbour) = lldp::Neighbour::from_bytes(bytes) {
+        // What is read is written so that it reads the same.
+        assert_eq!(lldp::Neighbour::from_bytes(&neighbour.to_bytes()), Ok(neighbour));
+    }
+});
