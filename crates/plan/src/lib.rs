@@ -3,6 +3,7 @@
 //! [`desired`] is the result: names, indexes, addresses, files, processes, rules — everything decided, nothing done.
 //! [`plan`] takes the lab **and the previous allocation**: what has an identity keeps what it holds, what is new takes the lowest free slot.
 
+pub mod admission;
 mod allocate;
 mod build;
 pub mod desired;

@@ -59,6 +59,13 @@ impl<'a> Renderer<'a> {
         if let Ok(syntax) = syntax.build() {
             env.set_syntax(syntax);
         }
+        env.set_unknown_method_callback(|state, value, method, arguments| match (method, arguments) {
+            // Python's names for what Jinja calls filters: people write both.
+            ("items", []) => state.apply_filter("items", std::slice::from_ref(value)),
+            ("keys", []) => Ok(value.try_iter()?.collect()),
+            ("values", []) => value.try_iter()?.map(|key| value.get_item(&key)).collect(),
+            _ => Err(minijinja::Error::from(minijinja::ErrorKind::UnknownMethod)),
+        });
         Renderer { view, links, lab: lab.to_string(), nodes: None, env }
     }
 

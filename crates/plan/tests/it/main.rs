@@ -7,7 +7,10 @@
 )]
 
 mod allocation;
+mod changes;
 mod common;
 mod frr;
 mod pictures;
+mod properties;
 mod shapes;
+mod templates;
