@@ -376,7 +376,7 @@ fn dark(rtnl: &mut Rtnl) -> Result<()> {
 }
 
 /// Restores a snapshot; IPv6 needs a moment after an interface has come up.
-fn restore(saved: &Snapshot, rtnl: &mut Rtnl, index: u32) -> Result<()> {
+pub(crate) fn restore(saved: &Snapshot, rtnl: &mut Rtnl, index: u32) -> Result<()> {
     let deadline = Instant::now() + Duration::from_secs(2);
     loop {
         match saved.restore(rtnl, index) {

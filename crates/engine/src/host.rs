@@ -18,8 +18,10 @@ pub(crate) struct Moved {
 }
 
 use netloom_kernel::rtnl::Rtnl;
+use netloom_plan::desired::Plan;
 
 use crate::error::{Error, Result};
+use crate::look::Look;
 use crate::spaces::Spaces;
 use crate::state::{Dir, Record};
 use crate::topology::Topology;
@@ -48,4 +50,19 @@ pub(crate) fn take(topology: &Topology<'_>, dir: &Dir, record: &mut Record) -> R
 pub(crate) fn remove(instance: &str, moved: &[Moved]) -> Vec<Error> {
     let _ = (instance, moved);
     Vec::new()
+}
+
+/// Changes the links to host interfaces.
+pub(crate) fn change(
+    old: &Plan,
+    topology: &Topology<'_>,
+    look: &Look<'_>,
+    dir: &Dir,
+    record: &mut Record,
+    errors: &mut Vec<Error>,
+) {
+    let _ = (old, look, dir, record);
+    if touches_host(topology) && topology.plan.links.iter().any(|link| topology.host_side(link).is_some()) {
+        errors.push(crate::run::later("host"));
+    }
 }

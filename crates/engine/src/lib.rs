@@ -21,6 +21,7 @@ mod host;
 mod impair;
 mod lab;
 mod links;
+mod look;
 mod management;
 mod network;
 mod options;

@@ -31,6 +31,10 @@ impl Spaces {
         Ok(Spaces::new(names.into_iter().map(str::to_owned).zip(fds.into_iter().map(Netns::from_fd))))
     }
 
+    pub(crate) fn extend(&mut self, other: Spaces) {
+        self.map.extend(other.map);
+    }
+
     pub(crate) fn insert(&mut self, node: &str, netns: Netns) {
         self.map.insert(node.into(), netns);
     }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use netloom_api::node::NodeKind;
 use netloom_api::values::NodeName;
+use netloom_kernel::cgroup::{Cgroups, Limits};
 use netloom_plan::desired::{NodePlan, Plan, ProcessPlan};
 use netloom_runtimes::client::{Client, Ticket};
 use netloom_runtimes::exec::{Command, Target, tcp_listens};
@@ -61,8 +62,7 @@ pub(crate) fn process_spec(name: &str, process: &ProcessPlan) -> ProcessSpec {
 
 /// Directories of the cgroups of a node; made when it has limits.
 pub(crate) fn cgroups(plan: &Plan, name: &NodeName, node: &NodePlan) -> Result<Vec<String>> {
-    use netloom_kernel::cgroup::{Cgroups, Limits};
-    let limits = Limits { cpu: node.limits.cpu, memory: node.limits.memory, pids: node.limits.pids.map(u64::from) };
+    let limits = limits(node);
     if limits == Limits::default() {
         return Ok(Vec::new());
     }
@@ -71,6 +71,11 @@ pub(crate) fn cgroups(plan: &Plan, name: &NodeName, node: &NodePlan) -> Result<V
         .create(plan.instance.as_str(), name.as_str(), &limits)
         .map_err(|e| Error::step(format!("{name}: limits"), e))?;
     Ok(group.directories().map(|dir| dir.display().to_string()).collect())
+}
+
+/// What a node may use at most.
+pub(crate) fn limits(node: &NodePlan) -> Limits {
+    Limits { cpu: node.limits.cpu, memory: node.limits.memory, pids: node.limits.pids.map(u64::from) }
 }
 
 /// A node that is not idle.

@@ -1,6 +1,7 @@
 //! Labs on real namespaces; they need root.
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test that cannot go on stops; a skip says why")]
 
+mod apply;
 mod faults;
 mod lab;
 mod plans;

@@ -75,6 +75,10 @@ impl Keeper {
         let name = spec.name.clone();
         let kind = match self.nodes.get(&name).and_then(|node| node.init.as_ref()) {
             Some(Init { ready: true, .. }) => {
+                // Its files are written already; what is run from now on gets this environment.
+                if let Some(node) = self.nodes.get_mut(&name) {
+                    node.spec = spec;
+                }
                 self.exec(client, id, &name, then);
                 return Ok(None);
             }
