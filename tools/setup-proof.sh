@@ -1,7 +1,12 @@
 #!/usr/bin/env bash
 # Proves the README's two commands on a bare Debian: `cargo dev setup-proof`.
 #
-#   tools/setup-proof.sh [--no-demo] [--keep]
+#   tools/setup-proof.sh [--no-demo] [--warm] [--keep]
+#
+#   --no-demo   make setup only
+#   --warm      let cargo find what it compiled here before; the command itself is compiled and
+#               linked there again (without it everything is, which takes minutes)
+#   --keep      leave the bare system's directory for a look
 #
 # debootstrap makes a minimal bookworm with git, make and an init system (without one Debian starts no
 # service whatever the policy, and this would prove nothing) in a temporary directory. In it, in mount
@@ -44,7 +49,7 @@ inside() {
   export HOME=/root PATH=/root/.cargo/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
   export CARGO_TERM_PROGRESS_WHEN=never
   local policy=/usr/sbin/policy-rc.d
-  cd /root/netloom
+  cd "$HERE"
   # Debian starts services on a machine that is in a run level: say that this one is in 2 (utmp(5)).
   { printf '\1\0\0\0002N\0\0~'; head -c 31 /dev/zero; printf '~~\0\0runlevel'; head -c 332 /dev/zero; } >/run/utmp
   runlevel | grep -q 2 || die "the bare machine is in no run level: this proves nothing"
@@ -80,7 +85,9 @@ inside() {
   apt-get -q -y purge jq >/dev/null 2>&1
   useradd --create-home someone
   echo 'someone ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/someone
-  cp -r /root/netloom /home/someone/
+  mkdir /home/someone/netloom
+  cp -r Makefile tools /home/someone/netloom/
+  chown -R someone /home/someone/netloom
   su someone -c 'make -C ~/netloom setup' || die "make setup by a user exited $?"
   packages_are_there test
   nothing_runs "make setup by a user"
@@ -115,23 +122,28 @@ inside() {
 
 # In the new namespaces: make the directory the root of everything, then go on inside.
 enter() {
-  local root=$1 cargo=$2 rustup=$3 work=$4
+  local root=$1 cargo=$2 rustup=$3 work=$4 target=$5
   mount --make-rprivate /
   mount --bind "$root" "$root"
-  mkdir -p "$root"/root/{.cargo,.rustup} "$root/old" "$work"/{upper,work}
+  mkdir -p "$root"/root/{.cargo,.rustup} "$root/old" "$work"/{upper,work,target-upper,target-work}
   mount --rbind /dev "$root/dev"
   mount --rbind /sys "$root/sys"
   mount -t tmpfs run "$root/run"
-  mount -t tmpfs tmp "$root/tmp"
+  case "$HERE" in /tmp/*) ;; *) mount -t tmpfs tmp "$root/tmp" ;; esac
   mount --bind -o ro "$rustup" "$root/root/.rustup"
   mount -o remount,bind,ro "$root/root/.rustup"
   # cargo locks and unpacks in its home: what it writes stays in the temporary directory.
   mount -t overlay -o "lowerdir=$cargo,upperdir=$work/upper,workdir=$work/work" cargo "$root/root/.cargo"
+  if $WARM && [ -d "$target" ]; then
+    mkdir -p "$root$HERE/target"
+    mount -t overlay -o "lowerdir=$target,upperdir=$work/target-upper,workdir=$work/target-work" target "$root$HERE/target"
+    touch "$root$HERE/crates/netloom/src/main.rs"
+  fi
   mount -t proc proc "$root/proc"
   cd "$root"
   pivot_root . old
   umount -l /old
-  exec /bin/bash /root/netloom/tools/setup-proof.sh --inside
+  exec /bin/bash "$HERE/tools/setup-proof.sh" --inside
 }
 
 # ---------------------------------------------------------------------------- outside
@@ -141,10 +153,12 @@ mirror() {
 }
 
 DEMO=${DEMO:-true}
+WARM=${WARM:-false}
 keep=false
 while [ $# -gt 0 ]; do
   case "$1" in
     --no-demo) DEMO=false ;;
+    --warm) WARM=true ;;
     --keep) keep=true ;;
     --inside) inside; exit ;;
     --enter) shift; enter "$@" ;;
@@ -152,10 +166,12 @@ while [ $# -gt 0 ]; do
   esac
   shift
 done
-export DEMO
 cd "$(dirname "$0")/.."
+# The checkout has the same path in the bare system: cargo goes by paths.
+HERE=${HERE:-$PWD}
+export DEMO WARM HERE
 if [ "$(id -u)" -ne 0 ]; then
-  exec sudo DEMO="$DEMO" CARGO_HOME="${CARGO_HOME:-$HOME/.cargo}" RUSTUP_HOME="${RUSTUP_HOME:-$HOME/.rustup}" "$BASH" "$0"
+  exec sudo DEMO="$DEMO" WARM="$WARM" CARGO_HOME="${CARGO_HOME:-$HOME/.cargo}" RUSTUP_HOME="${RUSTUP_HOME:-$HOME/.rustup}" "$BASH" "$0"
 fi
 command -v debootstrap >/dev/null || die "debootstrap is not installed: make setup"
 if $DEMO && [ ! -e examples/clos-bgp/lab.yaml ]; then
@@ -186,11 +202,11 @@ debootstrap --variant=minbase --include=ca-certificates,git,make,sysvinit-core b
   { tail -n 20 "$top/log" >&2; die "debootstrap"; }
 [ -z "${proxy:-}" ] || printf 'Acquire::http::Proxy "%s";\n' "$proxy" >"$root/etc/apt/apt.conf.d/proxy"
 cp -L /etc/resolv.conf /etc/hosts "$root/etc/"
-mkdir -p "$root/root/netloom"
+mkdir -p "$root$HERE"
 git ls-files -z --cached --others --exclude-standard | while IFS= read -r -d '' f; do [ ! -e "$f" ] || printf '%s\0' "$f"; done |
-  tar --null --files-from=- -cf - | tar -C "$root/root/netloom" -xf -
+  tar --null --files-from=- -cf - | tar -C "$root$HERE" -xf -
 
 say "in the bare system"
 unshare --mount --pid --fork --kill-child --uts --ipc "$BASH" "$0" --enter \
-  "$root" "${CARGO_HOME:-$HOME/.cargo}" "${RUSTUP_HOME:-$HOME/.rustup}" "$top/cargo"
+  "$root" "${CARGO_HOME:-$HOME/.cargo}" "${RUSTUP_HOME:-$HOME/.rustup}" "$top/cargo" "${CARGO_TARGET_DIR:-$HERE/target}"
 say "passed after ${SECONDS}s"
