@@ -63,23 +63,21 @@ pub(super) fn pairs(
 ) -> Result<Vec<Pair>> {
     let plan = context.world.plan();
     let sources = resolve::nodes(plan, from)?;
-    let targets: [_; 2] = [resolve::destinations(plan, to, false)?, resolve::destinations(plan, to, true)?];
+    let (four, six) = (resolve::destinations(plan, to, false)?, resolve::destinations(plan, to, true)?);
     let mut pairs = Vec::new();
     for from in &sources {
-        let own = [resolve::primary(plan, from, false), resolve::primary(plan, from, true)];
-        for number in 0..targets[0].len() {
-            let node = targets[0][number].node.clone();
+        let own = [false, true].map(|v6| (resolve::primary(plan, from, v6), resolve::source(plan, from, v6)));
+        for (four, six) in four.iter().zip(&six) {
+            let node = four.node.clone();
             if node.as_ref() == Some(*from) {
                 continue;
             }
             let mut add = |proto: Proto, v6: bool| -> bool {
-                let Some(target) = targets[usize::from(v6)][number].address else {
+                let target = if v6 { six.address } else { four.address };
+                let (Some(target), (Some(_), source)) = (target, own[usize::from(v6)]) else {
                     return false;
                 };
-                if own[usize::from(v6)].is_none() {
-                    return false;
-                }
-                let source = if node.is_some() { resolve::source(plan, from, v6) } else { None };
+                let source = source.filter(|_| node.is_some());
                 pairs.push(Pair { from: (*from).clone(), to: node.clone(), source, target, proto });
                 true
             };

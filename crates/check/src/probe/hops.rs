@@ -126,9 +126,8 @@ fn answer(socket: &Socket, ttl: u32, patience: Duration) -> io::Result<Option<Sa
                 return Ok(Some(Said::Error(q)));
             }
         }
-        match sock::receive(socket, &mut payload) {
-            Ok(Some(_)) => return Ok(Some(Said::Reached)),
-            Ok(None) | Err(_) => {}
+        if let Ok(Some(_)) = sock::receive(socket, &mut payload) {
+            return Ok(Some(Said::Reached));
         }
         let left = end.saturating_duration_since(Instant::now());
         if left.is_zero() {
