@@ -23,4 +23,4 @@ pub mod verdict;
 pub mod world;
 
 pub use error::{Error, Result};
-pub use world::{FaultOp, World};
+pub use world::{FaultOp, Undo, World};

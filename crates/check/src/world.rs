@@ -4,11 +4,13 @@ use std::time::{Duration, Instant};
 
 use netloom_api::link::Impair;
 use netloom_api::values::{EndRef, NodeName};
-use netloom_engine::{AclCounter, ExecOptions, Lab, Output, Undo};
+use netloom_engine::{AclCounter, ExecOptions, Lab, Output};
 use netloom_kernel::netns::Netns;
+use netloom_kernel::process::PidFd;
+use netloom_kernel::signal::number;
 use netloom_plan::desired::Plan;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// A lab under test. Methods may be called from several threads.
 pub trait World: Sync {
@@ -74,6 +76,15 @@ pub trait World: Sync {
     }
 }
 
+/// The way back from a fault.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Undo {
+    /// The engine knows it.
+    Engine(netloom_engine::Undo),
+    /// A process that was stopped goes on.
+    Continue(NodeName, String),
+}
+
 /// The single faults of which all others are made.
 #[derive(Debug, Clone, PartialEq)]
 pub enum FaultOp {
@@ -118,27 +129,62 @@ impl World for Lab {
     }
 
     fn fault(&self, fault: &FaultOp) -> Result<Undo> {
-        Ok(match fault {
+        Ok(Undo::Engine(match fault {
             FaultOp::LinkDown(end) => self.link_down(end)?,
             FaultOp::Impair(end, impair) => self.impair(end, Some(impair))?,
             FaultOp::Blackhole(end) => self.blackhole(end)?,
             FaultOp::NodeStop(node) => self.node_stop(node.as_str())?,
             FaultOp::NodeKill(node) => self.node_kill(node.as_str())?,
             FaultOp::ProcessKill(node, process, None) => self.process_kill(node.as_str(), process)?,
-            FaultOp::ProcessKill(node, process, Some(signal)) => signal_process(self, node, process, signal)?,
-        })
+            FaultOp::ProcessKill(node, process, Some(signal)) => return signal_process(self, node, process, signal),
+        }))
     }
 
     fn undo(&self, undo: Undo) -> Result<()> {
-        Ok(Lab::undo(self, undo)?)
+        match undo {
+            Undo::Engine(undo) => Ok(Lab::undo(self, undo)?),
+            Undo::Continue(node, process) => send(self, &node, &process, number::CONT),
+        }
     }
 }
 
-/// `SIGTERM` and its like are asked of the node's own `kill`, which sees the node's process ids.
+/// A signal to one process of a node, by its process id on this host.
 fn signal_process(lab: &Lab, node: &NodeName, process: &str, signal: &str) -> Result<Undo> {
-    let signal = signal.trim_start_matches("SIG");
-    if signal == "KILL" {
-        return Ok(lab.process_kill(node.as_str(), process)?);
+    let word = signal.trim_start_matches("SIG");
+    if word == "KILL" || word == "9" {
+        return Ok(Undo::Engine(lab.process_kill(node.as_str(), process)?));
     }
-    Err(crate::Error::Invalid(format!("{node}: signal {signal} to {process}: only KILL is supported so far")))
+    let Some((_, number)) = SIGNALS.iter().find(|(name, number)| *name == word || number.to_string() == word) else {
+        let known: Vec<&str> = SIGNALS.iter().map(|(name, _)| *name).collect();
+        return Err(Error::Invalid(format!(
+            "{signal:?} is no signal netloom sends; it sends KILL, {}",
+            known.join(", ")
+        )));
+    };
+    send(lab, node, process, *number)?;
+    Ok(if *number == number::STOP {
+        Undo::Continue(node.clone(), process.into())
+    } else {
+        // Should it end of it, it is started again; starting one that runs does nothing.
+        Undo::Engine(netloom_engine::Undo::ProcessStart(node.clone(), process.into()))
+    })
+}
+
+/// Signals beside KILL, by name.
+const SIGNALS: [(&str, i32); 8] = [
+    ("TERM", number::TERM),
+    ("INT", number::INT),
+    ("HUP", number::HUP),
+    ("QUIT", number::QUIT),
+    ("USR1", number::USR1),
+    ("USR2", number::USR2),
+    ("STOP", number::STOP),
+    ("CONT", number::CONT),
+];
+
+fn send(lab: &Lab, node: &NodeName, process: &str, signal: i32) -> Result<()> {
+    let status = lab.status()?.into_iter().find(|s| s.node == *node);
+    let running = status.into_iter().flat_map(|s| s.processes).find(|p| p.name == process);
+    let pid = running.and_then(|p| p.pid).ok_or_else(|| Error::Invalid(format!("{node} runs no process {process}")))?;
+    Ok(PidFd::open(pid)?.signal(signal)?)
 }

@@ -44,6 +44,17 @@ pub(super) fn judge(context: &Context<'_>, pairs: &[Pair]) -> Looked {
                     (None, Counted::By(_)) => listener_up(context, &mut places, pair)?,
                 }
             }
+            // It did not get as far as a rule. If nothing at all gets there and back, that is the first thing to say.
+            Cause::NoRoute { .. } | Cause::HostUnreachable { .. } | Cause::TimeExceeded { .. } => {
+                let own = explain(&answers[i].cause, pair, context, &[]);
+                match ways.back(context, &mut places, pair)? {
+                    Some(Cause::NoWayBack { detail }) => {
+                        Cause::NoWayBack { detail: format!("{detail}; the probe itself: {own}") }
+                    }
+                    Some(other) => other,
+                    None => own,
+                }
+            }
             other => explain(other, pair, context, &[]),
         };
         check.judge(pair.subject(), "denied", cause);

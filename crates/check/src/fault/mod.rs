@@ -6,12 +6,11 @@ use std::time::Duration;
 
 use netloom_api::test::{Fault, Selector};
 use netloom_api::values::EndRef;
-use netloom_engine::Undo;
 use netloom_plan::desired::Plan;
 
 use crate::error::{Error, Result};
 use crate::resolve;
-use crate::world::{FaultOp, World};
+use crate::world::{FaultOp, Undo, World};
 
 /// What a fault will do.
 #[derive(Debug, Clone, PartialEq)]

@@ -7,8 +7,8 @@ use indexmap::IndexMap;
 use netloom_api::lab::{Lab, LabSpec, Metadata};
 use netloom_api::node::{Node, NodeKind};
 use netloom_api::values::{EndRef, Mac, NodeName};
-use netloom_check::{Error, FaultOp, Result, World};
-use netloom_engine::{AclCounter, Direction, Output, Undo};
+use netloom_check::{Error, FaultOp, Result, Undo, World};
+use netloom_engine::{AclCounter, Direction, Output, Undo as Way};
 use netloom_kernel::netns::Netns;
 use netloom_plan::desired::{Allocation, EndPlan, Limits, LinkPlan, NodePlan, Plan, ReadyPlan};
 
@@ -199,10 +199,10 @@ impl World for Bench {
     }
 
     fn fault(&self, fault: &FaultOp) -> Result<Undo> {
-        Ok(match fault {
+        Ok(Undo::Engine(match fault {
             FaultOp::LinkDown(e) => {
                 self.sh(e.node.as_str(), &format!("ip link set {} down", e.interface));
-                Undo::LinkUp(e.clone())
+                Way::LinkUp(e.clone())
             }
             FaultOp::Blackhole(e) => {
                 let script = format!(
@@ -210,16 +210,17 @@ impl World for Bench {
                     e.interface
                 );
                 self.sh(e.node.as_str(), &script);
-                Undo::Unblackhole(e.clone())
+                Way::Unblackhole(e.clone())
             }
             other => return Err(Error::Invalid(format!("the bench cannot {other:?}"))),
-        })
+        }))
     }
 
     fn undo(&self, undo: Undo) -> Result<()> {
+        let Undo::Engine(undo) = undo else { return Err(Error::Invalid("the bench stops no process".into())) };
         match undo {
-            Undo::LinkUp(e) => drop(self.sh(e.node.as_str(), &format!("ip link set {} up", e.interface))),
-            Undo::Unblackhole(e) => drop(self.sh(e.node.as_str(), "nft delete table netdev hole")),
+            Way::LinkUp(e) => drop(self.sh(e.node.as_str(), &format!("ip link set {} up", e.interface))),
+            Way::Unblackhole(e) => drop(self.sh(e.node.as_str(), "nft delete table netdev hole")),
             other => return Err(Error::Invalid(format!("the bench cannot undo {other:?}"))),
         }
         Ok(())

@@ -1,0 +1,4 @@
+//! The command as a user runs it, on real labs.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod fails;
