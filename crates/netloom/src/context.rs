@@ -53,7 +53,9 @@ impl Context {
             None => default_in(Path::new("")),
         };
         let Some(file) = file else {
-            return match running.as_slice() {
+            // A lab of a `ci` that happens to run is nobody's to work in, unless it is named.
+            let kept: Vec<Instance> = running.iter().filter(|i| !i.tied).cloned().collect();
+            return match kept.as_slice() {
                 [one] => Ok(one.name.clone()),
                 [] => Err(Failure::usage(
                     "no lab is up here, and there is no lab file: name one with -f, or an instance with --name",

@@ -298,6 +298,9 @@ fn summary(phase: Phase, tests: &[TestResult], duration: Duration) -> PhaseResul
     let (status, detail) = match (tests.len(), phase) {
         (0, Phase::Baseline) => (Status::Skipped, "no test is tagged baseline".into()),
         (0, _) => (Status::Skipped, "every test is tagged baseline".into()),
+        (all, _) if tests.iter().all(|t| t.status == Status::Skipped) => {
+            (Status::Skipped, format!("{} skipped", count(all, "test")))
+        }
         (all, _) => (worst(tests), format!("{passed} of {} passed", count(all, "test"))),
     };
     PhaseResult { phase, status, duration, detail }

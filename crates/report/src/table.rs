@@ -8,6 +8,8 @@ pub struct Table {
     headings: Vec<String>,
     rows: Vec<Vec<String>>,
     right: Vec<usize>,
+    /// Headings are names, shown as they are.
+    names: bool,
 }
 
 impl Table {
@@ -20,6 +22,13 @@ impl Table {
     #[must_use]
     pub fn right(mut self, columns: &[usize]) -> Table {
         self.right = columns.to_vec();
+        self
+    }
+
+    /// Headings are names of things: shown as they are.
+    #[must_use]
+    pub fn named(mut self) -> Table {
+        self.names = true;
         self
     }
 
@@ -50,7 +59,8 @@ impl Table {
         let before: usize = indent + widths[..shown.saturating_sub(1)].iter().map(|w| w + 3).sum::<usize>();
         let last = columns.saturating_sub(before).max(24);
         let mut out = String::new();
-        let headings: Vec<String> = self.headings.iter().map(|h| h.to_uppercase()).collect();
+        let headings: Vec<String> =
+            self.headings.iter().map(|h| if self.names { h.clone() } else { h.to_uppercase() }).collect();
         self.line(&mut out, indent, &widths[..shown], &headings, last, Some(Style::Dim));
         for row in &self.rows {
             self.line(&mut out, indent, &widths[..shown], row, last, None);

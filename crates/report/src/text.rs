@@ -99,6 +99,11 @@ fn measurement(m: &Measurement) -> String {
     }
 }
 
+/// What was measured without a bound, in a few words.
+pub fn summary(t: &TestResult) -> String {
+    ranges(&t.measurements().collect::<Vec<_>>()).join(", ")
+}
+
 /// What was measured many times over without a bound, as least and most of each name.
 fn ranges(all: &[&Measurement]) -> Vec<String> {
     let mut names: Vec<(&str, Unit, f64, f64)> = Vec::new();

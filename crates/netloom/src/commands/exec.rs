@@ -5,6 +5,7 @@ use std::io::IsTerminal;
 use netloom_api::node::NodeKind;
 use netloom_cli::node::{Console, Exec};
 use netloom_engine::ExecOptions;
+use netloom_report::style::Style;
 
 use crate::context::Context;
 use crate::failure::{Failure, Result};
@@ -34,7 +35,7 @@ pub(crate) fn exec(context: &Context, args: Exec) -> Result<u8> {
         }
     };
     let lab = context.open(&args.lab)?;
-    attach(&lab, &args.node, &argv, env)
+    attach(context, &lab, &args.node, &argv, env)
 }
 
 pub(crate) fn console(context: &Context, args: &Console) -> Result<u8> {
@@ -48,11 +49,32 @@ pub(crate) fn console(context: &Context, args: &Console) -> Result<u8> {
         kind => return Err(Failure::usage(format!("{} is of kind {}: nothing runs in it", args.node, kind.as_str()))),
     };
     let term = std::env::var("TERM").map(|t| ("TERM".to_string(), t));
-    attach(&lab, &args.node, &argv, term.into_iter().collect())
+    attach(context, &lab, &args.node, &argv, term.into_iter().collect())
 }
 
-fn attach(lab: &netloom_engine::Lab, node: &str, argv: &[String], env: Vec<(String, String)>) -> Result<u8> {
-    let code = lab.attach(node, argv, &ExecOptions { env, ..ExecOptions::default() })?;
+fn attach(
+    context: &Context,
+    lab: &netloom_engine::Lab,
+    node: &str,
+    argv: &[String],
+    env: Vec<(String, String)>,
+) -> Result<u8> {
+    let code = match lab.attach(node, argv, &ExecOptions { env, ..ExecOptions::default() }) {
+        Ok(code) => code,
+        Err(e) => {
+            // As shells do: 127 where there is no such program, 126 where it cannot be run (POSIX, 2.8.2).
+            let text = e.to_string();
+            let code = if text.contains("(os error 2)") {
+                127
+            } else if text.contains("(os error 13)") {
+                126
+            } else {
+                return Err(e.into());
+            };
+            context.terminal.note(format!("{} {text}", Style::Red.paint("error:")));
+            return Ok(code);
+        }
+    };
     // Exit codes have one byte (wait(2)).
     Ok(u8::try_from(code & 0xff).unwrap_or(u8::MAX))
 }

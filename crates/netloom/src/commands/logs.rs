@@ -1,15 +1,20 @@
 //! `netloom logs` and `netloom events`.
 
+use std::os::fd::AsFd;
 use std::time::Duration;
 
 use netloom_cli::exit::Exit;
 use netloom_cli::node::{Events, Logs};
 use netloom_engine::Lab;
+use netloom_kernel::poll::{Interest, poll};
 use netloom_report::style::Style;
 use serde_json::Value;
 
 use crate::context::Context;
 use crate::failure::{Failure, Result};
+
+/// So long nothing comes when everything has been told.
+const PAUSE: Duration = Duration::from_millis(150);
 
 pub(crate) fn logs(context: &Context, args: Logs) -> Result<Exit> {
     let lab = context.open(&args.lab.clone().into())?;
@@ -71,18 +76,25 @@ fn print(context: &Context, prefix: bool, name: &str, width: usize, line: &[u8])
 pub(crate) fn events(context: &Context, args: Events) -> Result<Exit> {
     let lab = context.open(&args.lab.clone().into())?;
     let machine = context.terminal.format.is_machine();
-    for event in lab.events(true)? {
-        let event = event?;
-        if machine {
-            context.terminal.line(event.to_string());
-        } else {
-            context.terminal.line(sentence(&event));
+    let mut stream = lab.events(true)?;
+    loop {
+        // The past is told at once: a pause is its end.
+        let wait = if args.follow { Duration::from_secs(3600) } else { PAUSE };
+        let told = poll(&[(stream.as_fd(), Interest::READ)], Some(wait))?;
+        let something = told.first().is_some_and(|r| r.any());
+        if !something && !args.follow {
+            return Ok(Exit::Ok);
         }
+        if !something {
+            continue;
+        }
+        let Some(event) = stream.next() else { return Ok(Exit::Ok) };
+        let event = event?;
+        context.terminal.line(if machine { event.to_string() } else { sentence(&event) });
         if context.terminal.closed() {
-            break;
+            return Ok(Exit::Ok);
         }
     }
-    Ok(Exit::Ok)
 }
 
 /// `12:03:11  leaf1  process-exit  bgpd code=1`.
@@ -92,11 +104,20 @@ fn sentence(event: &Value) -> String {
     let mut parts: Vec<String> = Vec::new();
     for key in ["time", "node", "event", "kind"] {
         if let Some(v) = map.get(key) {
-            parts.push(if key == "time" { Style::Dim.paint(text(v)) } else { text(v) });
+            parts.push(if key == "time" { Style::Dim.paint(clock(v)) } else { text(v) });
         }
     }
     for (key, v) in map.iter().filter(|(k, _)| !["time", "node", "event", "kind"].contains(&k.as_str())) {
         parts.push(format!("{}{}", Style::Dim.paint(format!("{key}=")), text(v)));
     }
     parts.join("  ")
+}
+
+/// Milliseconds of the Unix epoch as the time of day here.
+fn clock(v: &Value) -> String {
+    let zone = jiff::tz::TimeZone::system();
+    match v.as_i64().map(jiff::Timestamp::from_millisecond) {
+        Some(Ok(t)) => t.to_zoned(zone).strftime("%H:%M:%S.%3f").to_string(),
+        _ => v.to_string(),
+    }
 }

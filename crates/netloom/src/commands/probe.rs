@@ -8,6 +8,7 @@ use netloom_cli::node::{Ping, Probe};
 use netloom_engine::Lab;
 use netloom_report::style::{self, Style, count};
 use netloom_report::table::Table;
+use netloom_report::text;
 
 use crate::context::Context;
 use crate::failure::{Failure, Result, parse};
@@ -75,7 +76,7 @@ fn run(lab: &Lab, reach: ReachExpect, within: Span) -> Result<TestResult> {
 fn matrix(nodes: &[String], result: &TestResult) -> Table {
     let bad: Vec<&Finding> =
         result.steps.iter().flat_map(|s| &s.findings).filter(|f| f.status != Status::Passed).collect();
-    let mut table = Table::new(std::iter::once("from \\ to").chain(nodes.iter().map(String::as_str)));
+    let mut table = Table::new(std::iter::once("from \\ to").chain(nodes.iter().map(String::as_str))).named();
     for from in nodes {
         let cells = nodes.iter().map(|to| {
             let prefix = format!("{from} → {to} ");
@@ -102,8 +103,8 @@ fn show(context: &Context, result: &TestResult) -> Result<Exit> {
     let checked: usize = result.steps.iter().map(|s| s.checked).sum();
     let (mark, s) = style::status(result.status);
     if exit == Exit::Ok {
-        let measured: Vec<String> = result.measurements().take(4).map(|m| format!("{} {m}", m.name)).collect();
-        let tail = if measured.is_empty() { String::new() } else { format!("  {}", measured.join(", ")) };
+        let measured = text::summary(result);
+        let tail = if measured.is_empty() { String::new() } else { format!("  {}", Style::Dim.paint(measured)) };
         t.line(format!(
             "{} {} ok in {}{tail}",
             s.paint(mark),
