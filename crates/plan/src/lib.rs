@@ -26,4 +26,4 @@ pub use diff::diff;
 pub use error::PlanError;
 pub use facts::{Facts, FrrFacts};
 pub use nodes::READY_WITHIN;
-pub use routing::{DAEMONS, Daemon};
+pub use routing::{DAEMONS, Daemon, reload_commands};

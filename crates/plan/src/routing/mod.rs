@@ -3,7 +3,10 @@
 pub(crate) mod bgp;
 pub(crate) mod frr;
 pub(crate) mod ospf;
+mod reload;
 pub(crate) mod split;
+
+pub use reload::reload_commands;
 
 /// One FRR daemon.
 #[derive(Debug)]

@@ -12,5 +12,6 @@ mod common;
 mod frr;
 mod pictures;
 mod properties;
+mod reload;
 mod shapes;
 mod templates;
