@@ -51,6 +51,7 @@ pub(crate) const IFLA_BR_FORWARD_DELAY: u16 = 1;
 pub(crate) const IFLA_BR_AGEING_TIME: u16 = 4;
 pub(crate) const IFLA_BR_STP_STATE: u16 = 5;
 pub(crate) const IFLA_BR_MCAST_SNOOPING: u16 = 23;
+pub(crate) const IFLA_NEW_IFINDEX: u16 = 49;
 pub(crate) const IFLA_BRPORT_LEARNING: u16 = 8;
 pub(crate) const IFLA_BRPORT_UNICAST_FLOOD: u16 = 9;
 pub(crate) const IFLA_BRPORT_GROUP_FWD_MASK: u16 = 31;

@@ -136,6 +136,8 @@ pub struct LinkChange<'a> {
     pub tx_queue_len: Option<u32>,
     /// Moves it to another namespace.
     pub netns: Option<BorrowedFd<'a>>,
+    /// The ifindex it shall have in the namespace it moves to; `EBUSY` when that is taken there.
+    pub index: Option<u32>,
 }
 
 /// A bridge that is to be made: no STP, no multicast snooping unless asked.
@@ -389,6 +391,9 @@ impl Batch {
         }
         if let Some(netns) = change.netns {
             w.attr_u32(IFLA_NET_NS_FD, netns.as_raw_fd() as u32);
+        }
+        if let Some(index) = change.index {
+            w.attr_u32(IFLA_NEW_IFINDEX, index);
         }
         self.end(message);
     }
