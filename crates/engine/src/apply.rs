@@ -62,10 +62,18 @@ pub fn apply(plan: Plan, options: &Options, on: &mut dyn FnMut(Event)) -> Result
     fresh.instance.source = options.source.clone().or(kept.instance.source.take());
     fresh.instance.complete = true;
     fresh.moved = kept.moved;
+    fresh.stitched = kept.stitched;
+    fresh.forwarding_off = kept.forwarding_off || (fresh.forwarding_off && !kept.host);
     // Whatever was made once must be looked for at the end.
     fresh.cgroups |= kept.cgroups;
     fresh.host |= kept.host;
-    let mut doing = Doing { dir: &dir, old: &old, topology: &topology, client: &mut client, look, errors: Vec::new() };
+    let stale = !look.old_links.is_empty()
+        || !look.new_links.is_empty()
+        || [&old, &plan]
+            .iter()
+            .any(|plan| plan.management.is_some() || plan.nodes.values().any(|node| node.host.is_some()));
+    let mut doing =
+        Doing { dir: &dir, old: &old, topology: &topology, client: &mut client, look, stale, errors: Vec::new() };
     dir.write_record(&fresh)?;
     doing.all(&mut fresh, on)?;
     let errors = doing.errors;
@@ -103,6 +111,8 @@ struct Doing<'a> {
     topology: &'a Topology<'a>,
     client: &'a mut Client,
     look: Look<'a>,
+    /// Links may have come and gone since the look.
+    stale: bool,
     errors: Vec<Error>,
 }
 
@@ -253,11 +263,8 @@ impl<'a> Doing<'a> {
         let netns = self.look.spaces.get(name.as_str())?;
         let mut rtnl = Rtnl::open_in(netns)?;
         let want = Want::new(self.topology, name, node);
-        // Links may have come and gone since the first look.
-        let touched = self.look.old_links.iter().any(|(node, _)| node == name.as_str())
-            || self.look.new_links.iter().flat_map(|link| &link.ends).any(|end| end.node == *name);
         let observed = match self.look.haves.remove(name.as_str()) {
-            Some(have) if !touched && self.look.old_links.is_empty() => have,
+            Some(have) if !self.stale => have,
             _ => Have::observe(&mut rtnl)?,
         };
         let mut batch = Batch::new();

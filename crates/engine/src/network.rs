@@ -22,6 +22,9 @@ use crate::topology::{End, Topology};
 /// Metric the kernel gives an IPv6 route without one (`IP6_RT_PRIO_USER`).
 const METRIC6: u32 = 1024;
 
+/// Metric of the default route through the management network.
+const UPLINK_METRIC: u32 = 32_000;
+
 /// What one namespace must hold.
 #[derive(Debug)]
 pub(crate) struct Want<'a> {
@@ -31,6 +34,8 @@ pub(crate) struct Want<'a> {
     pub(crate) alias: &'a str,
     /// Addresses of `mgmt0`, where there is one.
     pub(crate) management: Vec<IpNet>,
+    /// Where `mgmt0` leads to the world.
+    pub(crate) uplink: Vec<IpAddr>,
     /// Ends that shall stay down whatever the plan says.
     pub(crate) down: Vec<&'a EndRef>,
     /// An end that shall be up whatever the plan says.
@@ -42,12 +47,17 @@ impl<'a> Want<'a> {
         let management = topology.plan.management.as_ref().and_then(|m| m.nodes.get(name));
         let management =
             management.into_iter().flat_map(|a| [a.v4.map(IpNet::V4), a.v6.map(IpNet::V6)].into_iter().flatten());
+        let uplink = match &topology.plan.management {
+            Some(plan) if plan.uplink && plan.nodes.contains_key(name) => vec![IpAddr::V4(plan.gateway)],
+            _ => Vec::new(),
+        };
         Want {
             name,
             node,
             ends: topology.ends(name.as_str()),
             alias: &topology.alias,
             management: management.collect(),
+            uplink,
             down: Vec::new(),
             up: None,
         }
@@ -218,7 +228,13 @@ fn settle_addresses(
 }
 
 fn settle_routes(want: &Want<'_>, have: &Have, batch: &mut Batch, changes: &mut Vec<Change>) {
-    let wanted: Vec<RouteSpec> = want.node.routes.iter().filter_map(|route| route_spec(want, route)).collect();
+    let mut wanted: Vec<RouteSpec> = want.node.routes.iter().filter_map(|route| route_spec(want, route)).collect();
+    for gateway in &want.uplink {
+        // Last of all: any default route of the lab's own comes first.
+        let mut spec = RouteSpec::new(IpNet::V4(ipnet::Ipv4Net::default()), vec![NextHop::via(*gateway)]);
+        spec.metric = Some(UPLINK_METRIC);
+        wanted.push(spec);
+    }
     let ours = |route: &&Route| route.protocol == PROTOCOL && route.table == TABLE_MAIN;
     let mut detail = Vec::new();
     for old in have.routes.iter().filter(ours) {

@@ -17,7 +17,7 @@ use crate::options::{Mode, Options, RunDir};
 use crate::progress::Progress;
 use crate::state::{Dir, Record};
 use crate::topology::Topology;
-use crate::{build, host, start};
+use crate::{build, host, management, start};
 
 /// How long a keeper may take to end everything it holds.
 const ENDING: Duration = Duration::from_secs(15);
@@ -77,6 +77,11 @@ pub fn up(plan: Plan, options: &Options, on: &mut dyn FnMut(Event)) -> Result<La
     }
 }
 
+/// The host must forward packets for this plan.
+fn needs_forwarding(plan: &Plan) -> bool {
+    plan.management.as_ref().is_some_and(|management| management.uplink || !management.publish.is_empty())
+}
+
 /// What is stored about a new instance.
 pub(crate) fn record(plan: &Plan, options: &Options) -> Record {
     let topology = Topology::new(plan);
@@ -96,6 +101,8 @@ pub(crate) fn record(plan: &Plan, options: &Options) -> Record {
         cgroups: plan.nodes.values().any(|node| node.limits != netloom_plan::desired::Limits::default()),
         host: host::touches_host(&topology),
         moved: Vec::new(),
+        stitched: Vec::new(),
+        forwarding_off: needs_forwarding(plan) && !management::forwards(),
     }
 }
 
@@ -165,7 +172,12 @@ pub fn down(instance: &str, options: &Options, on: &mut dyn FnMut(Event)) -> Res
 /// Ends the keeper, if it lives, and removes all that is left. Goes on after an error.
 pub(crate) fn remove(dir: &Dir, keeper: Option<Client>) -> Result<()> {
     let mut errors = Vec::new();
-    if let Some(client) = keeper.or_else(|| dir.keeper()) {
+    if let Some(mut client) = keeper.or_else(|| dir.keeper()) {
+        if let Ok(record) = dir.read_record()
+            && !record.moved.is_empty()
+        {
+            errors.extend(host::give_back(&mut client, &record.moved));
+        }
         let pid = client.keeper();
         let process = PidFd::open(pid);
         if let Err(error) = client.shutdown(ENDING) {
@@ -194,8 +206,7 @@ fn leftovers(dir: &Dir) -> Vec<Error> {
         errors.extend(cgroups.remove_instance(&dir.instance).err().map(Error::from));
     }
     if record.as_ref().is_none_or(|record| record.host) {
-        let moved = record.map(|record| record.moved).unwrap_or_default();
-        errors.extend(host::remove(&dir.instance, &moved));
+        errors.extend(host::remove(&dir.instance, record.as_ref()));
     }
     errors
 }
@@ -237,8 +248,4 @@ pub fn list(run_dir: &RunDir) -> Vec<Instance> {
             }
         })
         .collect()
-}
-
-pub(crate) fn later(what: &str) -> Error {
-    Error::Unsupported { what: what.into(), reason: "not built yet".into() }
 }

@@ -19,6 +19,8 @@ const SCOPE_LINK: u8 = 253;
 /// Addresses and routes of one interface.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Snapshot {
+    /// The interface's index when it was taken; it may come back with another.
+    index: u32,
     addresses: Vec<SavedAddress>,
     routes: Vec<SavedRoute>,
 }
@@ -73,7 +75,7 @@ impl Snapshot {
             source: r.source,
             mtu: r.mtu,
         });
-        Ok(Snapshot { addresses, routes: routes.collect() })
+        Ok(Snapshot { index, addresses, routes: routes.collect() })
     }
 
     /// Puts back what is missing on an interface that is up again; how many things those were.
@@ -107,7 +109,7 @@ impl Snapshot {
         let mut routes: Vec<&SavedRoute> = self.routes.iter().collect();
         routes.sort_by_key(|route| route.hops.iter().any(|(gateway, ..)| gateway.is_some()));
         for saved in routes {
-            let spec = saved.spec();
+            let spec = saved.spec(self.index, index);
             let same =
                 |r: &&Route| r.destination == spec.destination && r.metric == saved.metric && r.table == saved.table;
             let hops = |r: &Route| {
@@ -115,7 +117,7 @@ impl Snapshot {
                 hops.sort_unstable();
                 hops
             };
-            let mut wanted: Vec<_> = saved.hops.iter().map(|(gateway, index, _)| (*gateway, *index)).collect();
+            let mut wanted: Vec<_> = spec.next_hops.iter().map(|hop| (hop.gateway, hop.index)).collect();
             wanted.sort_unstable();
             match have.iter().find(same) {
                 Some(route) if hops(route) == wanted => {}
@@ -130,10 +132,11 @@ impl Snapshot {
 }
 
 impl SavedRoute {
-    fn spec(&self) -> RouteSpec {
+    /// The route, through `new` in the place of `old`.
+    fn spec(&self, old: u32, new: u32) -> RouteSpec {
         let hop = |(gateway, index, weight): &(Option<IpAddr>, u32, u16)| NextHop {
             gateway: *gateway,
-            index: *index,
+            index: if *index == old { new } else { *index },
             weight: *weight,
             flags: 0,
         };

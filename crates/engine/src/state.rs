@@ -18,7 +18,7 @@ use netloom_runtimes::client::Client;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::host::Moved;
+use crate::host::{Moved, Stitched};
 use crate::options::RunDir;
 use crate::run::Instance;
 
@@ -42,6 +42,12 @@ pub(crate) struct Record {
     /// Host interfaces that were moved into nodes, as they were before.
     #[serde(default)]
     pub(crate) moved: Vec<Moved>,
+    /// Host interfaces that are stitched to links, as they were before.
+    #[serde(default)]
+    pub(crate) stitched: Vec<Stitched>,
+    /// The host forwarded nothing before the lab's uplink needed it to.
+    #[serde(default)]
+    pub(crate) forwarding_off: bool,
 }
 
 /// An instance's directory.

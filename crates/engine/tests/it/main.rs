@@ -3,5 +3,6 @@
 
 mod apply;
 mod faults;
+mod host;
 mod lab;
 mod plans;

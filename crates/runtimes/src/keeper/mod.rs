@@ -95,6 +95,8 @@ impl Keeper {
                     let _ = write_all(&told, b"ok");
                     drop(told);
                     keeper.run();
+                    // The namespaces go first: a moved interface is then on its way back.
+                    drop(keeper);
                     cleanup();
                     0
                 }

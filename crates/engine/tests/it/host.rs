@@ -1,0 +1,183 @@
+//! Links to host interfaces and the management network. A namespace plays the host, another the world outside.
+
+use std::time::Duration;
+
+use netloom_api::node::{HostInterface, HostMode, NodeKind};
+use netloom_engine::{Lab, Options, apply, difference, down};
+use netloom_kernel::netns::Netns;
+use netloom_kernel::process;
+use netloom_plan::desired::{Addresses, ManagementPlan, Plan, PublishPlan};
+use netloom_testkit::oracle::{self, eventually};
+
+use crate::lab::{end, options, root, start};
+use crate::plans::{Builder, pair};
+
+/// The host and the world, joined by `up0`.
+fn world() -> (Netns, Netns) {
+    let (host, outside) = (Netns::create().unwrap(), Netns::create().unwrap());
+    let path = netloom_testkit::pair::namespace_path(&outside).unwrap();
+    for command in [
+        format!("ip link add up0 type veth peer name far netns {path}"),
+        "ip addr add 192.168.9.1/24 dev up0".into(),
+        "ip link set up0 up".into(),
+        "ip link set lo up".into(),
+    ] {
+        oracle::run(&host, &command).unwrap();
+    }
+    oracle::run(&outside, "ip addr add 192.168.9.2/24 dev far").unwrap();
+    oracle::run(&outside, "ip link set far up").unwrap();
+    assert!(eventually(Duration::from_secs(5), || oracle::run(&host, "ip link show up0")
+        .unwrap()
+        .contains("state UP")));
+    (host, outside)
+}
+
+/// Everything that may differ on the host, as text.
+fn state(host: &Netns) -> String {
+    ["ip -o link", "ip -o -4 addr", "ip route", "tc qdisc", "tc filter show dev up0 ingress", "nft list ruleset"]
+        .map(|command| oracle::run(host, command).unwrap())
+        .join("\n")
+}
+
+fn wired(name: &str, mode: HostMode) -> Builder {
+    let plan = Builder::new(name).node("a").kind("out", NodeKind::Host);
+    let plan = plan.with("out", |node| {
+        node.host = Some(HostInterface { interface: "up0".parse().unwrap(), mode });
+    });
+    plan.link(("a:eth1", &["192.168.9.10/24"]), ("out:port", &[]))
+}
+
+#[test]
+fn macvlan_and_stitch_reach_the_world_and_leave_the_host_as_it_was() {
+    if !root() {
+        return;
+    }
+    let (host, outside) = world();
+    let dir = tempfile::tempdir().unwrap();
+    let options = options(dir.path());
+    let before = state(&host);
+    for mode in [HostMode::Macvlan, HostMode::Stitch] {
+        for kill in [false, true] {
+            host.run(|| {
+                let lab = start(wired("wired", mode).build(), &options);
+                let a = lab.netns("a").unwrap();
+                oracle::run(&a, "ping -c1 -W2 192.168.9.2").unwrap();
+                let link = &oracle::run_json(&a, "ip -j link show eth1").unwrap()[0];
+                assert_eq!((link["ifindex"].as_u64(), link["ifalias"].as_str()), (Some(2), Some("netloom:wired")));
+                assert_eq!(difference(lab.plan(), &options).unwrap(), []);
+                drop(a);
+                if kill {
+                    let keeper = lab.instance().keeper.unwrap();
+                    process::kill(keeper, 9).unwrap();
+                    process::wait_child(keeper, true).unwrap();
+                }
+                end(lab, &options);
+            })
+            .unwrap();
+            assert!(eventually(Duration::from_secs(5), || state(&host) == before), "{before}\n\n{}", state(&host));
+        }
+    }
+    oracle::run(&outside, "ping -c1 -W2 192.168.9.1").unwrap();
+    // From one mode to the other, and away.
+    host.run(|| {
+        let lab = start(wired("wired", HostMode::Macvlan).build(), &options);
+        for plan in [wired("wired", HostMode::Stitch).build(), wired("wired", HostMode::Macvlan).build()] {
+            apply(plan.clone(), &options, &mut |_| ()).unwrap();
+            oracle::run(&lab.netns("a").unwrap(), "ping -c1 -W2 192.168.9.2").unwrap();
+            assert_eq!(difference(&plan, &options).unwrap(), []);
+        }
+        apply(Builder::new("wired").node("a").build(), &options, &mut |_| ()).unwrap();
+        assert!(!oracle::run(&lab.netns("a").unwrap(), "ip link").unwrap().contains("eth1"));
+        end(lab, &options);
+    })
+    .unwrap();
+    assert_eq!(state(&host), before);
+}
+
+#[test]
+fn what_cannot_be_is_refused_and_the_host_untouched() {
+    if !root() {
+        return;
+    }
+    let (host, _outside) = world();
+    let dir = tempfile::tempdir().unwrap();
+    let options = options(dir.path());
+    let before = state(&host);
+    let refused =
+        |plan: Plan| host.run(|| netloom_engine::up(plan, &options, &mut |_| ()).unwrap_err().to_string()).unwrap();
+    let text = refused(wired("no", HostMode::Move).build());
+    assert!(text.contains("it is a veth device") && text.contains("mode: macvlan"), "{text}");
+    let mut plan = wired("no", HostMode::Macvlan).build();
+    plan.links[0].mtu = 9000;
+    let text = refused(plan);
+    assert!(text.contains("up0 carries 1500"), "{text}");
+    let other = wired("no", HostMode::Stitch).with("out", |node| {
+        node.host = Some(HostInterface { interface: "nope".parse().unwrap(), mode: HostMode::Stitch });
+    });
+    let text = refused(other.build());
+    assert!(text.contains("this host has no interface nope; it has lo, up0"), "{text}");
+    assert_eq!(state(&host), before);
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+}
+
+fn managed(uplink: bool) -> Plan {
+    let address = |n: u8| Addresses { v4: Some(format!("172.20.20.{n}/24").parse().unwrap()), v6: None };
+    let mut plan = pair("managed").run("a", "web", "cd /etc && exec python3 -m http.server 8080").build();
+    plan.management = Some(ManagementPlan {
+        v4: "172.20.20.0/24".parse().unwrap(),
+        v6: None,
+        gateway: "172.20.20.1".parse().unwrap(),
+        gateway6: None,
+        uplink,
+        nodes: [("a".parse().unwrap(), address(2)), ("b".parse().unwrap(), address(3))].into(),
+        publish: vec![PublishPlan {
+            address: "0.0.0.0".parse().unwrap(),
+            port: 9090,
+            udp: false,
+            node: "a".parse().unwrap(),
+            to: "172.20.20.2".parse().unwrap(),
+            to_port: 8080,
+        }],
+    });
+    plan
+}
+
+#[test]
+fn a_management_network_with_uplink_and_ports() {
+    if !root() {
+        return;
+    }
+    let (host, outside) = world();
+    let dir = tempfile::tempdir().unwrap();
+    let options: Options = options(dir.path());
+    let before = state(&host);
+    host.run(|| {
+        let lab = start(managed(true), &options);
+        oracle::run(&host, "ping -c1 -W2 172.20.20.2").unwrap();
+        let b = lab.netns("b").unwrap();
+        oracle::run(&b, "ping -c1 -W2 172.20.20.2").unwrap();
+        // Out through the host, masqueraded: the world has no route back.
+        oracle::run(&b, "ping -c1 -W2 192.168.9.2").unwrap();
+        let fetch = |netns: &Netns, from: &str| {
+            oracle::run(netns, &format!("curl -s -m 3 http://{from}:9090/hostname")).unwrap_or_default() == "a\n"
+        };
+        assert!(eventually(Duration::from_secs(10), || fetch(&outside, "192.168.9.1")), "from outside");
+        assert!(fetch(&host, "127.0.0.1"), "from the host");
+        assert_eq!(difference(lab.plan(), &options).unwrap(), []);
+        apply(managed(false), &options, &mut |_| ()).unwrap();
+        oracle::run(&b, "ping -c1 -W1 192.168.9.2").unwrap_err();
+        oracle::run(&host, "ping -c1 -W2 172.20.20.2").unwrap();
+        drop(b);
+        let keeper = lab.instance().keeper.unwrap();
+        process::kill(keeper, 9).unwrap();
+        process::wait_child(keeper, true).unwrap();
+        drop(lab);
+        // Interfaces are gone by themselves; the table waits for `down`.
+        assert!(eventually(Duration::from_secs(5), || !oracle::run(&host, "ip link").unwrap().contains("nl-")));
+        assert!(Lab::open(&options.run_dir, "managed").is_err());
+        down("managed", &options, &mut |_| ()).unwrap();
+        assert_eq!(netloom_kernel::sysctl::read_here("net.ipv4.ip_forward").unwrap(), "0");
+    })
+    .unwrap();
+    assert!(eventually(Duration::from_secs(5), || state(&host) == before), "{before}\n\n{}", state(&host));
+}
