@@ -183,8 +183,11 @@ fn management(value: &[u8]) -> Option<IpAddr> {
     ip(rest.get(..usize::from(*len))?)
 }
 
+/// What a stranger on the wire says may end on a terminal: control characters (ESC above all) do not.
 fn text(value: &[u8]) -> String {
-    String::from_utf8_lossy(value).trim_end_matches('\0').to_owned()
+    let text = String::from_utf8_lossy(value);
+    let text = text.trim_end_matches('\0');
+    text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
 /// Type and value pairs up to the end mark (type 0) or the end of the bytes.
@@ -243,6 +246,13 @@ mod tests {
     fn a_tlv_that_runs_over_the_end_is_an_error() {
         let bytes = full().to_bytes();
         assert!(matches!(Neighbour::from_bytes(&bytes[..bytes.len() - 8]), Err(Error::Short { .. })));
+    }
+
+    #[test]
+    fn a_name_cannot_write_to_the_terminal() {
+        let evil = Neighbour { system_name: Some("\x1b[2Jx\n".to_owned()), ..full() };
+        let name = Neighbour::from_bytes(&evil.to_bytes()).unwrap().system_name.unwrap();
+        assert_eq!(name, "\u{fffd}[2Jx\u{fffd}");
     }
 
     #[test]
