@@ -26,6 +26,8 @@ impl Pair {
         run(&a, &format!("ip link add name {INTERFACE} type veth peer name {INTERFACE} netns {other}"))?;
         configure(&a, INTERFACE, 1)?;
         configure(&b, INTERFACE, 2)?;
+        introduce(&a, &b, 2)?;
+        introduce(&b, &a, 1)?;
         let pair = Self { a, b };
         for netns in [&pair.a, &pair.b] {
             anyhow::ensure!(eventually(CARRIER, || carrier(netns, INTERFACE)), "a veth has no carrier");
@@ -70,6 +72,8 @@ impl Lan {
             run(&lan.bridge, &format!("ip link set dev {port} type bridge_slave group_fwd_mask 0xfffd"))?;
             configure(netns, INTERFACE, last)?;
         }
+        introduce(&lan.a, &lan.b, 2)?;
+        introduce(&lan.b, &lan.a, 1)?;
         let forwarding = || {
             run_json(&lan.bridge, "bridge -j link").is_ok_and(|ports| {
                 ports.as_array().is_some_and(|p| p.len() == 2 && p.iter().all(|p| p["state"] == "forwarding"))
@@ -89,6 +93,17 @@ fn configure(netns: &Netns, interface: &str, last: u8) -> Result<()> {
     run(netns, &format!("ip addr add 10.9.0.{last}/24 dev {interface}"))?;
     run(netns, &format!("ip addr add fd00:9::{last}/64 dev {interface} nodad"))?;
     run(netns, &format!("ip link set dev {interface} up"))?;
+    Ok(())
+}
+
+/// Writes the addresses of `other`, whose last part is `last`, into the neighbour tables of `netns` for good. Those that are learnt are limited to 1,024 on the
+/// whole machine (`gc_thresh3` counts all namespaces together): a large lab beside a test would starve it.
+fn introduce(netns: &Netns, other: &Netns, last: u8) -> Result<()> {
+    let links = run_json(other, &format!("ip -j link show dev {INTERFACE}"))?;
+    let mac = links[0]["address"].as_str().with_context(|| format!("no address in {links}"))?;
+    for address in [format!("10.9.0.{last}"), format!("fd00:9::{last}")] {
+        run(netns, &format!("ip neigh replace {address} lladdr {mac} dev {INTERFACE} nud permanent"))?;
+    }
     Ok(())
 }
 
