@@ -12,7 +12,10 @@ fuzz_target!(|bytes: &[u8]| {
     let _ = stream::Mark::parse(bytes);
     let _ = lldp::Neighbour::from_frame(bytes);
     if let Ok(neighbour) = lldp::Neighbour::from_bytes(bytes) {
-        // What is read is written so that it reads the same.
-        assert_eq!(lldp::Neighbour::from_bytes(&neighbour.to_bytes()), Ok(neighbour));
+        // What is read is written so that it reads the same; what was not text has grown by being replaced, and may be cut.
+        let texts = [&neighbour.port_description, &neighbour.system_name, &neighbour.system_description];
+        if !texts.iter().any(|t| t.as_ref().is_some_and(|t| t.contains(char::REPLACEMENT_CHARACTER))) {
+            assert_eq!(lldp::Neighbour::from_bytes(&neighbour.to_bytes()), Ok(neighbour));
+        }
     }
 });

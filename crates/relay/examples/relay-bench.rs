@@ -6,14 +6,16 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::os::fd::{AsFd, AsRawFd};
 use std::time::{Duration, Instant};
 
 use netloom_kernel::packet::{FrameBuffer, PacketOptions, PacketSocket};
+use netloom_kernel::process::{close_from_here, fork_child, wait_child};
 use netloom_kernel::sysctl;
 use netloom_kernel::unix::Packets;
 use netloom_packet::stream::{MARK_LEN, Mark};
 use netloom_relay::attach::{Place, attach};
-use netloom_relay::{Client, Impairment, serve};
+use netloom_relay::{Client, Impairment, serve_as_process};
 use netloom_testkit::Pair;
 
 const KINDS: [(&str, Option<Duration>); 3] =
@@ -61,7 +63,13 @@ fn main() {
 
 fn measure(delay: Option<Duration>, seconds: Duration, result: &mut Results) {
     let (ours, theirs) = Packets::pair().unwrap();
-    let relay = std::thread::spawn(move || serve(&theirs, 1));
+    let relay = fork_child(|| {
+        // Its own copy of our end would keep the channel open for ever.
+        let _ = close_from_here(3, &[theirs.as_fd().as_raw_fd()]);
+        i32::from(serve_as_process(&theirs, 1).is_err())
+    })
+    .unwrap();
+    drop(theirs);
     let client = Client::new(ours);
     let pair = Pair::new().unwrap();
     for netns in [&pair.a, &pair.b] {
@@ -86,7 +94,7 @@ fn measure(delay: Option<Duration>, seconds: Duration, result: &mut Results) {
         assert_eq!((stats.counters.overlimit, stats.refused), (0, 0), "{stats:?}");
     }
     drop(client);
-    relay.join().unwrap().unwrap();
+    assert!(wait_child(relay, true).unwrap().unwrap().success());
 }
 
 /// How late this machine wakes a plain thread from a millisecond of sleep, 99th percentile in microseconds: what a delay error has to be

@@ -3,7 +3,7 @@
 //!
 //! * [`Queue`] is the wire itself, without any I/O: frames go in with the time, frames come out when they are due.
 //! * [`attach`] puts a relay before an interface and takes it away again, without touching the interface.
-//! * [`serve`] is the relay process: it reads frames from taps and sends them on interfaces, told by a [`Client`].
+//! * [`serve_as_process`] is the relay process: it reads frames from taps and sends them on interfaces, told by a [`Client`].
 
 pub mod attach;
 mod control;
@@ -20,4 +20,4 @@ pub use frame::{Frame, Pool};
 pub use impairment::{Impairment, InvalidImpairment};
 pub use queue::{Counters, Queue};
 pub use random::{Random, SplitMix64};
-pub use serve::serve;
+pub use serve::{serve, serve_as_process};

@@ -7,7 +7,7 @@ use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use netloom_kernel::epoll::{Epoll, set_timer_slack_here};
-use netloom_kernel::process::set_latency_here;
+use netloom_kernel::process::{new_session_here, set_latency_here};
 use netloom_kernel::unix::Packets;
 
 use crate::Error;
@@ -32,9 +32,21 @@ const ECONNRESET: i32 = 104;
 /// The control channel's number in the epoll set; directions count from 1.
 const CONTROL: u64 = 0;
 
+/// [`serve`] as the whole of a process that was forked for it: it also leaves its session and moves the session's group ahead of others
+/// (sched(7), autogroup), without which nice values mean nothing between sessions.
+///
+/// # Errors
+/// As [`serve`].
+pub fn serve_as_process(control: &Packets, seed: u64) -> Result<(), Error> {
+    // Both fail where they do not matter: in a process that leads a session, in a kernel without autogroups, for an ordinary user.
+    let _ = new_session_here();
+    let _ = std::fs::write("/proc/self/autogroup", NICE.to_string());
+    serve(control, seed)
+}
+
 /// Serves until the other end of `control` closes. `seed` decides every loss, copy and jitter.
 ///
-/// Made to be the whole life of a forked process: it blocks, and frames that still wait at the end are lost with it.
+/// It blocks, and frames that still wait at the end are lost with it.
 ///
 /// # Errors
 /// When the channel or the waiting itself fails. A tap or an interface that fails only ends its own direction.

@@ -63,7 +63,7 @@ fn a_blackhole_keeps_carrier_and_ends_where_it_began() {
     assert!(netloom_testkit::pair::carrier(&rig.pair.a, "eth1") && netloom_testkit::pair::carrier(&rig.pair.b, "eth1"));
     assert!(run(&rig.pair.a, "ping -q -c 3 -i 0.1 -W 1 10.9.0.2").is_err());
     rig.detach(Side::A);
-    run(&rig.pair.a, "ping -q -c 3 -i 0.1 -W 1 10.9.0.2").unwrap();
+    run(&rig.pair.a, "ping -q -c 3 -i 0.1 -W 10 10.9.0.2").unwrap();
     assert_eq!(look(), before, "index, address, carrier and addresses are as before");
     assert_eq!(run_json(&rig.pair.a, "ip -j link").unwrap().as_array().unwrap().len(), 2, "the tap is gone");
     rig.end();
