@@ -9,9 +9,9 @@ use netloom_kernel::netns::Netns;
 use netloom_kernel::rtnl::tc::{Hook, PRIORITY};
 use netloom_kernel::rtnl::{Batch, Rtnl};
 use netloom_plan::desired::{NodePlan, Plan};
-use netloom_plan::diff::{Action, Change, Subject};
+use netloom_plan::diff::{Action, Change, Subject, live_commands};
 use netloom_runtimes::client::Client;
-use netloom_runtimes::exec::Command;
+use netloom_runtimes::exec::{Command, Target};
 use serde_json::Value;
 
 use crate::build::{early_sysctls, veths, write_sysctls};
@@ -323,6 +323,15 @@ impl<'a> Doing<'a> {
         Ok(())
     }
 
+    /// Tells an FRR daemon that runs what changed in its file. False when it refuses or does not answer: it is then started again,
+    /// with the file.
+    fn told(&self, name: &NodeName, node: &NodePlan, process: &str, target: &Target) -> bool {
+        let commands = self.old.nodes.get(name).and_then(|old| live_commands(old, node, process));
+        let (Some(commands), Ok(mut vty)) = (commands, target.vty(process)) else { return false };
+        let all = ["configure terminal"].into_iter().chain(commands.iter().map(String::as_str)).chain(["end"]);
+        all.map(|command| vty.run(command)).all(|result| result.is_ok())
+    }
+
     /// What changes in a node that runs.
     fn contents_of(&mut self, name: &NodeName, node: &NodePlan, on: &mut dyn FnMut(Event)) -> Result<()> {
         let of = |c: &&Change| match &c.subject {
@@ -355,6 +364,7 @@ impl<'a> Doing<'a> {
                     self.client.stop(name.as_str(), process, GRACE)?;
                     self.client.forget(name.as_str(), process)?;
                 }
+                (Subject::Process(_, process), Action::Change) if self.told(name, node, process, &target) => {}
                 (Subject::Process(_, process), _) => {
                     again.insert(process.as_str());
                 }

@@ -8,6 +8,7 @@ use netloom_api::values::{EndRef, NodeName};
 use serde::{Deserialize, Serialize};
 
 use crate::desired::{AclPlan, EndPlan, FilePlan, LinkPlan, NodePlan, Plan, ProcessPlan};
+use crate::routing::reload_commands;
 
 /// What is done about a difference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -262,7 +263,7 @@ fn nodes(out: &mut Vec<Change>, name: &NodeName, old: &NodePlan, new: &NodePlan)
         push(out, Action::Change, Subject::Sysctls(name.clone()), detail.trim());
     }
     let touched = files(out, name, &old.files, &new.files);
-    processes(out, name, (&old.processes, &new.processes), &touched, old.env != new.env);
+    processes(out, name, (old, new), &touched);
     if old.limits != new.limits {
         let (o, n) = (&old.limits, &new.limits);
         let mut words = Vec::new();
@@ -373,14 +374,21 @@ fn file_detail(old: &FilePlan, new: &FilePlan) -> String {
     words.join(", ")
 }
 
+/// What a running FRR daemon is told (after `configure terminal`) so that it does what its new file says; `None` when it is no FRR
+/// daemon, something else about it changed as well, or only a restart will do.
+pub fn live_commands(old: &NodePlan, new: &NodePlan, process: &str) -> Option<Vec<String>> {
+    let daemon = old.ready.frr.iter().chain(&new.ready.frr).filter(|d| *d == process).count() == 2;
+    if !daemon || old.env != new.env || old.processes.get(process)? != new.processes.get(process)? {
+        return None;
+    }
+    let path = format!("/etc/frr/{process}.conf");
+    let (was, is) = (old.files.get(&path)?, new.files.get(&path)?);
+    reload_commands(&was.content, &is.content)
+}
+
 /// Notes processes that come, go, or have to be started again: another command, or a file their command names has changed.
-fn processes(
-    out: &mut Vec<Change>,
-    name: &NodeName,
-    (old, new): (&IndexMap<String, ProcessPlan>, &IndexMap<String, ProcessPlan>),
-    touched: &[&str],
-    environment: bool,
-) {
+fn processes(out: &mut Vec<Change>, name: &NodeName, (before, after): (&NodePlan, &NodePlan), touched: &[&str]) {
+    let (old, new): (&IndexMap<String, ProcessPlan>, _) = (&before.processes, &after.processes);
     let subject = |p: &str| Subject::Process(name.clone(), p.to_string());
     for process in old.keys().filter(|p| !new.contains_key(*p)) {
         push(out, Action::Remove, subject(process), "");
@@ -394,9 +402,20 @@ fn processes(
         if was != plan {
             let what = if was.argv == plan.argv { "its surroundings changed" } else { "another command" };
             push(out, Action::Restart, subject(process), what);
+        } else if let Some(path) = touched.iter().find(names)
+            && let Some(commands) = live_commands(before, after, process)
+        {
+            if !commands.is_empty() {
+                push(
+                    out,
+                    Action::Change,
+                    subject(process),
+                    format!("told what changed in {path}, and goes on running"),
+                );
+            }
         } else if let Some(path) = touched.iter().find(names) {
             push(out, Action::Restart, subject(process), format!("{path} changed"));
-        } else if environment {
+        } else if before.env != after.env {
             push(out, Action::Restart, subject(process), "environment changed");
         }
     }

@@ -6,3 +6,4 @@ mod faults;
 mod host;
 mod lab;
 mod plans;
+mod routers;
