@@ -3,7 +3,7 @@
 use netloom_api::values::{EndRef, NodeName};
 use netloom_kernel::rtnl::{Link, Neighbour, Route, RouteKind, Rtnl};
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::world::World;
 
 /// A route socket inside a node.
@@ -140,13 +140,4 @@ fn neighbour_state(state: u16) -> String {
         128 => "permanent".into(),
         other => format!("state {other}"),
     }
-}
-
-/// Packets of both directions an end's interface has carried: (sent, received).
-///
-/// # Errors
-/// When the interface is missing, or those of the kernel.
-pub fn packets(world: &dyn World, end: &EndRef) -> Result<(u64, u64)> {
-    let link = link(world, end)?.ok_or_else(|| Error::Invalid(format!("{end} does not exist in the running lab")))?;
-    Ok((link.stats.tx_packets, link.stats.rx_packets))
 }

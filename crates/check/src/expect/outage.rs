@@ -21,7 +21,7 @@ pub(super) fn look(expect: &OutageExpect, context: &Context<'_>) -> Looked {
     if expect.crossing && !seen.is_empty() && !seen.iter().any(|c| c.holds()) {
         let worst = seen[0];
         let detail = format!(
-            "in the second before {} it sent {} packets, {} packets crossed there",
+            "in the second before {} it sent {} packets, {} of them crossed there",
             worst.fault, worst.sent, worst.crossed
         );
         check.fail(subject, "to cross what was cut", Cause::NotCrossing { detail });

@@ -22,14 +22,17 @@ pub(super) struct Pair {
     pub(super) source: Option<IpAddr>,
     pub(super) target: IpAddr,
     pub(super) proto: Proto,
+    /// The rule of a policy.
+    pub(super) label: Option<String>,
 }
 
 impl Pair {
     /// `h1 → h2 443/tcp (10.0.2.10)`
     pub(super) fn subject(&self) -> String {
+        let label = self.label.as_ref().map_or(String::new(), |l| format!("{l}: "));
         match &self.to {
-            Some(to) => format!("{} → {to} {} ({})", self.from, self.proto, self.target),
-            None => format!("{} → {} {}", self.from, self.target, self.proto),
+            Some(to) => format!("{label}{} → {to} {} ({})", self.from, self.proto, self.target),
+            None => format!("{label}{} → {} {}", self.from, self.target, self.proto),
         }
     }
 }
@@ -78,7 +81,7 @@ pub(super) fn pairs(
                     return false;
                 };
                 let source = source.filter(|_| node.is_some());
-                pairs.push(Pair { from: (*from).clone(), to: node.clone(), source, target, proto });
+                pairs.push(Pair { from: (*from).clone(), to: node.clone(), source, target, proto, label: None });
                 true
             };
             let mut none = |what: String| {

@@ -17,7 +17,9 @@ pub fn mismatch(text: &str, want: &TextMatch) -> Option<String> {
     if let Some(pattern) = &want.matches {
         match regex::Regex::new(pattern) {
             Err(e) => return Some(format!("{pattern:?} is no regular expression: {e}")),
-            Ok(r) if !r.is_match(text) => return Some(format!("{pattern:?} is not found in {}", shown(text))),
+            Ok(r) if !r.is_match(text.trim_end()) => {
+                return Some(format!("{pattern:?} is not found in {}", shown(text)));
+            }
             Ok(_) => {}
         }
     }

@@ -13,6 +13,9 @@ use crate::verdict::{Cause, Status, StepKind, StepResult};
 /// Between two looks at least, and at most.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 
+/// A measurement that did not hold while the machine was contended is taken this often at most.
+const RETAKEN: u32 = 4;
+
 /// Findings a step lists.
 const LISTED: usize = 100;
 
@@ -90,6 +93,12 @@ fn group(
     loop {
         let began = since();
         let last = began >= patience.within || stopped();
+        let again = |all: &[Looked<'_>]| {
+            let disturbed = |one: &Looked<'_>| {
+                expect::measures(one.expect) && one.contention.is_some_and(|c| c.is_high()) && one.attempts < RETAKEN
+            };
+            !stopped() && all.iter().any(disturbed) && !all.iter().any(|one| matches!(one.expect, Expect::Outage(_)))
+        };
         let mut holds = true;
         for one in &mut all {
             // While something does not hold the rest of the round can wait, except in the last one.
@@ -120,7 +129,8 @@ fn group(
         }
         match held_since {
             Some(from) if since().saturating_sub(from) >= patience.hold => break,
-            None if last => break,
+            // What a busy machine measured says nothing about the network: it is measured again, a few times.
+            None if last && !again(&all) => break,
             _ => {}
         }
         if stopped() {

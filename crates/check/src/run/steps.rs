@@ -15,7 +15,7 @@ use crate::probe::{self, Job, Place};
 use crate::resolve;
 use crate::traffic::{Stream, StreamSpec};
 use crate::verdict::{Cause, Finding, Status, StepKind, StepResult};
-use crate::world::World;
+use crate::world::{FaultOp, World};
 
 /// How long a command of a step may take.
 const COMMAND: Duration = Duration::from_secs(60);
@@ -212,6 +212,13 @@ impl<'w> Bench<'w> {
 
     fn fault(&mut self, id: Option<&str>, program: &fault::Program) -> Result<(), Trouble> {
         self.watch_crossing(program)?;
+        // Probes wait for what this adds on the way there and back, as they do for the file's own delays.
+        for op in &program.ops {
+            if let FaultOp::Impair(_, i) = op {
+                let added = i.delay.map_or(Duration::ZERO, |d| d.0) + i.jitter.map_or(Duration::ZERO, |d| d.0);
+                self.context.patience += 2 * added.min(Duration::from_secs(2));
+            }
+        }
         let (times, down, up) = program.flap.unwrap_or((1, Duration::ZERO, Duration::ZERO));
         for _ in 0..times {
             self.faults.make(id, program)?;

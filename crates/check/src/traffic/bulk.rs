@@ -2,7 +2,7 @@
 
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -49,6 +49,9 @@ impl Throughput {
 
 /// Bytes of one UDP datagram: fits an Ethernet frame with IPv6.
 const DATAGRAM: usize = 1400;
+
+/// Queues of a slow link are given this long to run empty.
+const DRAIN: Duration = Duration::from_secs(10);
 
 /// Sends as fast as TCP goes.
 ///
@@ -135,9 +138,9 @@ pub fn udp(t: &Transfer, rate: u64, patience: Duration) -> Result<Result<Through
     };
     let source = SocketAddr::new(t.source.unwrap_or(any), 0);
     let sending = t.from.netns.run(|| UdpSocket::bind(source))?.map_err(failed("open a socket", &t.from))?;
-    let done = AtomicBool::new(false);
+    let (done, arrived) = (AtomicBool::new(false), AtomicU64::new(0));
     let got = thread::scope(|scope| {
-        let receiver = scope.spawn(|| collect(&receiving, &done));
+        let receiver = scope.spawn(|| collect(&receiving, &done, &arrived));
         let start = Instant::now();
         let payload = vec![0u8; DATAGRAM];
         let mut sent = 0u64;
@@ -154,7 +157,18 @@ pub fn udp(t: &Transfer, rate: u64, patience: Duration) -> Result<Result<Through
             }
             thread::sleep(Duration::from_micros(500));
         }
-        thread::sleep(Duration::from_millis(100) + patience.saturating_sub(crate::probe::PATIENCE));
+        // What still waits in queues on the way arrives first, so that the next measurement finds them empty.
+        let quiet = Duration::from_millis(200) + patience.saturating_sub(crate::probe::PATIENCE);
+        let end = Instant::now() + DRAIN;
+        let mut before = None;
+        while Instant::now() < end {
+            let now = arrived.load(Ordering::Relaxed);
+            if before == Some(now) {
+                break;
+            }
+            before = Some(now);
+            thread::sleep(quiet);
+        }
         done.store(true, Ordering::Relaxed);
         let got = receiver.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         Throughput { sent, ..got }
@@ -162,12 +176,13 @@ pub fn udp(t: &Transfer, rate: u64, patience: Duration) -> Result<Result<Through
     Ok(if got.bytes == 0 { Err(Cause::TimedOut) } else { Ok(got) })
 }
 
-fn collect(socket: &UdpSocket, done: &AtomicBool) -> Throughput {
+fn collect(socket: &UdpSocket, done: &AtomicBool, arrived: &AtomicU64) -> Throughput {
     let mut buffer = vec![0u8; 65_536];
     let mut got = Throughput::default();
     let mut first = None;
     while !done.load(Ordering::Relaxed) {
         let Ok(n) = socket.recv(&mut buffer) else { continue };
+        arrived.fetch_add(1, Ordering::Relaxed);
         let now = Instant::now();
         match first {
             // The first packet opens the interval, so it is not part of what came in it.

@@ -71,6 +71,7 @@ impl Shared {
 #[derive(Debug)]
 pub struct Stream {
     spec: StreamSpec,
+    nonce: u64,
     shared: Arc<Shared>,
     sender: Option<JoinHandle<()>>,
     receiver: Option<JoinHandle<()>>,
@@ -98,7 +99,7 @@ impl Stream {
         };
         let receiver = receiver.map_err(|e| Error::socket("start a receiving thread", e))?;
         let mut stream =
-            Stream { spec: spec.clone(), shared: Arc::clone(&shared), sender: None, receiver: Some(receiver) };
+            Stream { spec: spec.clone(), nonce, shared: Arc::clone(&shared), sender: None, receiver: Some(receiver) };
         let sender =
             thread::Builder::new().name("netloom-send".into()).spawn(move || send(sending, to, &spec, &shared, nonce));
         stream.sender = Some(sender.map_err(|e| Error::socket("start a sending thread", e))?);
@@ -108,6 +109,11 @@ impl Stream {
     /// What it is.
     pub fn spec(&self) -> &StreamSpec {
         &self.spec
+    }
+
+    /// The number all its packets carry.
+    pub fn nonce(&self) -> u64 {
+        self.nonce
     }
 
     /// Packets sent so far.
