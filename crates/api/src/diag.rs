@@ -45,7 +45,9 @@ pub struct Source {
 impl Source {
     /// A source with its line table.
     pub fn new(name: String, text: String) -> Source {
-        let lines = std::iter::once(0).chain(text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(i, _)| i + 1)).collect();
+        let lines = std::iter::once(0)
+            .chain(text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(i, _)| i + 1))
+            .collect();
         Source { name, text, lines }
     }
 
@@ -54,6 +56,12 @@ impl Source {
         let byte = self.floor(byte);
         let line = self.lines.partition_point(|start| *start <= byte).max(1);
         (line, self.text[self.lines[line - 1]..byte].chars().count() + 1)
+    }
+
+    /// Bytes between the start of the line and `byte`.
+    fn column_bytes(&self, byte: usize) -> usize {
+        let line = self.lines.partition_point(|start| *start <= byte).max(1);
+        byte - self.lines[line - 1]
     }
 
     /// The largest character boundary at or before `byte`.
@@ -204,7 +212,8 @@ impl Diagnostics {
     /// For people. `color` for a terminal; `width` in columns.
     pub fn render(&self, color: bool, width: usize) -> String {
         let theme = if color { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
-        let handler = GraphicalReportHandler::new_themed(theme).with_width(width.max(40)).with_context_lines(1).with_links(false);
+        let handler =
+            GraphicalReportHandler::new_themed(theme).with_width(width.max(40)).with_context_lines(1).with_links(false);
         let mut out = String::new();
         for d in self.items.iter().take(SHOWN) {
             // Writing into a String fails only if a source cannot be read, and then the message alone still helps.
@@ -274,6 +283,8 @@ impl std::error::Error for Diagnostics {}
 struct View<'a> {
     diagnostic: &'a Diagnostic,
     main: bool,
+    /// The only label is far out on a long line.
+    far: bool,
     text: Option<Text<'a>>,
     labels: Vec<LabeledSpan>,
     related: Vec<View<'a>>,
@@ -286,19 +297,28 @@ impl<'a> View<'a> {
             let Some(source) = sources.get(l.loc.source) else { continue };
             let range = source.first_line(l.loc.range());
             let text = Some(l.text.clone()).filter(|t| !t.is_empty());
-            let first = views.iter().all(|(id, _)| *id != l.loc.source);
-            let make = if first { LabeledSpan::new_primary_with_span } else { LabeledSpan::new_with_span };
+            // A place far out on a very long line is shown by itself: the text between it and another would not fit any screen.
+            let far = source.column_bytes(range.start) > LONGEST_LINE;
+            let near = views.iter_mut().find(|(id, v)| *id == l.loc.source && !far && !v.far);
+            let make = if near.is_none() { LabeledSpan::new_primary_with_span } else { LabeledSpan::new_with_span };
             let span = make(text, (range.start, range.len()));
-            match views.iter_mut().find(|(id, _)| *id == l.loc.source) {
+            match near {
                 Some((_, v)) => v.labels.push(span),
-                None => views.push((
-                    l.loc.source,
-                    View { diagnostic, main: views.is_empty(), text: Some(Text(source)), labels: vec![span], related: Vec::new() },
-                )),
+                None => {
+                    let (main, text, labels) = (views.is_empty(), Some(Text(source)), vec![span]);
+                    views.push((l.loc.source, View { diagnostic, main, far, text, labels, related: Vec::new() }));
+                }
             }
         }
         let mut views = views.into_iter().map(|(_, v)| v);
-        let mut first = views.next().unwrap_or(View { diagnostic, main: true, text: None, labels: Vec::new(), related: Vec::new() });
+        let mut first = views.next().unwrap_or(View {
+            diagnostic,
+            main: true,
+            far: false,
+            text: None,
+            labels: Vec::new(),
+            related: Vec::new(),
+        });
         first.related = views.collect();
         first
     }
@@ -328,7 +348,8 @@ impl miette::Diagnostic for View<'_> {
         Some(Box::new(self.labels.iter().cloned()))
     }
     fn related<'b>(&'b self) -> Option<Box<dyn Iterator<Item = &'b dyn miette::Diagnostic> + 'b>> {
-        (!self.related.is_empty()).then(|| Box::new(self.related.iter().map(|v| v as &dyn miette::Diagnostic)) as Box<dyn Iterator<Item = _>>)
+        (!self.related.is_empty())
+            .then(|| Box::new(self.related.iter().map(|v| v as &dyn miette::Diagnostic)) as Box<dyn Iterator<Item = _>>)
     }
 }
 
@@ -340,7 +361,12 @@ struct Text<'a>(&'a Source);
 const LONGEST_LINE: usize = 400;
 
 impl SourceCode for Text<'_> {
-    fn read_span<'b>(&'b self, span: &SourceSpan, before: usize, after: usize) -> Result<Box<dyn SpanContents<'b> + 'b>, MietteError> {
+    fn read_span<'b>(
+        &'b self,
+        span: &SourceSpan,
+        before: usize,
+        after: usize,
+    ) -> Result<Box<dyn SpanContents<'b> + 'b>, MietteError> {
         let s = self.0;
         if span.offset() > s.text.len() {
             return Err(MietteError::OutOfBounds);
@@ -351,7 +377,14 @@ impl SourceCode for Text<'_> {
             let end = s.floor(span.offset() + span.len());
             let text = &s.text.as_bytes()[span.offset()..end];
             let at = (span.offset(), text.len()).into();
-            return Ok(Box::new(miette::MietteSpanContents::new_named(s.name.clone(), text, at, line - 1, column - 1, 1)));
+            return Ok(Box::new(miette::MietteSpanContents::new_named(
+                s.name.clone(),
+                text,
+                at,
+                line - 1,
+                column - 1,
+                1,
+            )));
         }
         let line_of = |byte: usize| s.lines.partition_point(|start| *start <= byte).max(1) - 1;
         let last = line_of(span.offset() + span.len().saturating_sub(1));

@@ -179,7 +179,11 @@ pub struct AclRule {
 impl std::str::FromStr for AclRule {
     type Err = ValueError;
     fn from_str(s: &str) -> Result<Self, ValueError> {
-        let err = |m: String| ValueError(format!("{m}; a rule reads like `allow 443/tcp`, `deny any` or `allow 53/udp from 10.0.0.0/8 to 10.9.9.9`"));
+        let err = |m: String| {
+            ValueError(format!(
+                "{m}; a rule reads like `allow 443/tcp`, `deny any` or `allow 53/udp from 10.0.0.0/8 to 10.9.9.9`"
+            ))
+        };
         let mut words = s.split_whitespace();
         let action = match words.next() {
             Some("allow" | "permit" | "accept") => AclAction::Allow,
@@ -281,4 +285,9 @@ impl std::fmt::Display for AclRule {
         Ok(())
     }
 }
-crate::values::string_value!(AclRule, "acl-rule", "a packet rule such as `allow 443/tcp` or `deny any`", ["allow 443/tcp", "deny any"]);
+crate::values::string_value!(
+    AclRule,
+    "acl-rule",
+    "a packet rule such as `allow 443/tcp` or `deny any`",
+    ["allow 443/tcp", "deny any"]
+);

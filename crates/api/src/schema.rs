@@ -12,12 +12,17 @@ use crate::load::short;
 pub fn canonical() -> Value {
     let mut schema = serde_json::to_value(schemars::schema_for!(Lab)).unwrap_or_default();
     // Keys that are more than words; schemars knows them as strings only.
-    for (def, field, format) in [("LabSpec", "nodes", "node-name"), ("Bgp", "remote-as", "node-name"), ("PolicyExpect", "rules", "policy-probe")] {
+    for (def, field, format) in [
+        ("LabSpec", "nodes", "node-name"),
+        ("Bgp", "remote-as", "node-name"),
+        ("PolicyExpect", "rules", "policy-probe"),
+    ] {
         if let Some(Value::Object(map)) = property(&mut schema, def, field) {
             map.insert("propertyNames".into(), json!({ "format": format }));
         }
     }
-    schema["properties"]["apiVersion"] = json!({ "const": crate::lab::API_VERSION, "description": "The only version there is." });
+    schema["properties"]["apiVersion"] =
+        json!({ "const": crate::lab::API_VERSION, "description": "The only version there is." });
     schema["properties"]["kind"] = json!({ "const": "Lab" });
     schema
 }
@@ -45,12 +50,15 @@ pub fn schema() -> Value {
         node["description"] = json!(what);
         node
     };
-    let node_settings = settings(&schema, &["groups"], "What nodes inherit; anything a node can have, groups excepted.");
+    let node_settings =
+        settings(&schema, &["groups"], "What nodes inherit; anything a node can have, groups excepted.");
     let kind_settings = settings(&schema, &["groups", "kind"], "What nodes of one kind inherit.");
     schema["$defs"]["NodeSettings"] = node_settings;
     schema["$defs"]["KindSettings"] = kind_settings;
-    let kinds: Map<String, Value> =
-        crate::node::NodeKind::ALL.iter().map(|k| (k.as_str().to_string(), json!({ "$ref": "#/$defs/KindSettings" }))).collect();
+    let kinds: Map<String, Value> = crate::node::NodeKind::ALL
+        .iter()
+        .map(|k| (k.as_str().to_string(), json!({ "$ref": "#/$defs/KindSettings" })))
+        .collect();
     let human = json!({
         "vars": {
             "description": "Variables and their defaults. `--set NAME=VALUE` and the environment win over them. Used as ${NAME}.",

@@ -560,7 +560,11 @@ impl<V: FromStr<Err = ValueError> + PartialOrd> FromStr for Bound<V> {
         let t = s.trim();
         if let Some((a, b)) = t.split_once("..") {
             let (a, b) = (a.trim().parse()?, b.trim_start_matches('=').trim().parse()?);
-            return if a <= b { Ok(Bound::Within(a, b)) } else { Err(ValueError(format!("{s:?} ends before it begins"))) };
+            return if a <= b {
+                Ok(Bound::Within(a, b))
+            } else {
+                Err(ValueError(format!("{s:?} ends before it begins")))
+            };
         }
         for (sign, make) in [
             ("<=", Bound::AtMost as fn(V) -> Bound<V>),
@@ -696,7 +700,11 @@ impl FromStr for PolicyProbe {
         let outbound = match direction {
             "outbound" => true,
             "inbound" => false,
-            _ => return Err(ValueError(format!("{s:?} is not a policy probe; write `outbound 443/tcp` or `inbound icmp`"))),
+            _ => {
+                return Err(ValueError(format!(
+                    "{s:?} is not a policy probe; write `outbound 443/tcp` or `inbound icmp`"
+                )));
+            }
         };
         Ok(PolicyProbe { outbound, proto: proto.parse()? })
     }
@@ -722,11 +730,11 @@ impl FromStr for PrefixSet {
             "loopbacks" => PrefixSet::Loopbacks,
             "subnets" => PrefixSet::Subnets,
             "default" => PrefixSet::One(IpNet::V4(ipnet::Ipv4Net::default())),
-            t => PrefixSet::One(
-                t.parse::<IpNet>()
-                    .or_else(|_| t.parse::<IpAddr>().map(IpNet::from))
-                    .map_err(|_| ValueError(format!("{s:?} is neither a prefix nor one of default, loopbacks, subnets")))?,
-            ),
+            t => {
+                PrefixSet::One(t.parse::<IpNet>().or_else(|_| t.parse::<IpAddr>().map(IpNet::from)).map_err(|_| {
+                    ValueError(format!("{s:?} is neither a prefix nor one of default, loopbacks, subnets"))
+                })?)
+            }
         })
     }
 }
@@ -772,7 +780,9 @@ impl FromStr for Selector {
             let t = t.trim();
             let (not, t) = t.strip_prefix('!').map_or((false, t), |r| (true, r));
             let what = if t.is_empty() {
-                return Err(ValueError(format!("{s:?} holds an empty term; write node names, patterns such as leaf*, @GROUP, kind=KIND, LABEL=VALUE or all")));
+                return Err(ValueError(format!(
+                    "{s:?} holds an empty term; write node names, patterns such as leaf*, @GROUP, kind=KIND, LABEL=VALUE or all"
+                )));
             } else if t == "all" || t == "*" {
                 TermKind::All
             } else if let Some(g) = t.strip_prefix('@') {
@@ -807,7 +817,12 @@ impl fmt::Display for Selector {
         Ok(())
     }
 }
-string_value!(Selector, "selector", "nodes: names, patterns, @GROUP, kind=KIND, LABEL=VALUE, all; joined by commas, ! takes away", ["leaf*", "@spine", "all,!h1"]);
+string_value!(
+    Selector,
+    "selector",
+    "nodes: names, patterns, @GROUP, kind=KIND, LABEL=VALUE, all; joined by commas, ! takes away",
+    ["leaf*", "@spine", "all,!h1"]
+);
 
 impl Selector {
     /// The nodes of `nodes` it names, in their order. Positive terms add, `!` terms take away; only `!` terms start from all.
@@ -867,7 +882,9 @@ impl FromStr for LinkSelector {
     fn from_str(s: &str) -> Result<Self, ValueError> {
         let terms: Vec<String> = s.split(',').map(|t| t.trim().to_string()).collect();
         match terms.iter().find(|t| *t != "all" && *t != "*" && !t.contains(':') && !t.contains("--")) {
-            Some(t) => Err(ValueError(format!("{t:?} is not a link; write all, NODE:INTERFACE, NODE--NODE or NODE:IF--NODE:IF"))),
+            Some(t) => Err(ValueError(format!(
+                "{t:?} is not a link; write all, NODE:INTERFACE, NODE--NODE or NODE:IF--NODE:IF"
+            ))),
             None => Ok(LinkSelector(terms)),
         }
     }
@@ -877,7 +894,12 @@ impl fmt::Display for LinkSelector {
         f.write_str(&self.0.join(","))
     }
 }
-string_value!(LinkSelector, "link-selector", "links: all, NODE:INTERFACE, NODE--NODE or NODE:IF--NODE:IF", ["all", "leaf1:eth1", "leaf1--spine1"]);
+string_value!(
+    LinkSelector,
+    "link-selector",
+    "links: all, NODE:INTERFACE, NODE--NODE or NODE:IF--NODE:IF",
+    ["all", "leaf1:eth1", "leaf1--spine1"]
+);
 
 impl LinkSelector {
     /// Whether the link between `a` and `b` is meant.

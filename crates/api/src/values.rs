@@ -152,7 +152,9 @@ impl FromStr for Mac {
             };
         }
         if out[0] & 1 == 1 {
-            return bad(format!("{s} is a multicast address (lowest bit of the first byte); an interface needs a unicast one"));
+            return bad(format!(
+                "{s} is a multicast address (lowest bit of the first byte); an interface needs a unicast one"
+            ));
         }
         if out == [0; 6] {
             return bad("the kernel refuses the MAC address 00:00:00:00:00:00");
@@ -182,7 +184,11 @@ pub struct Span(pub Duration);
 impl FromStr for Span {
     type Err = ValueError;
     fn from_str(s: &str) -> Result<Self, ValueError> {
-        let help = || ValueError(format!("{s:?} is not a length of time; write a number and one of ns, us, ms, s, m, h, such as 20ms"));
+        let help = || {
+            ValueError(format!(
+                "{s:?} is not a length of time; write a number and one of ns, us, ms, s, m, h, such as 20ms"
+            ))
+        };
         let (n, unit) = split_unit(s).ok_or_else(help)?;
         let scale = match unit {
             "ns" => 1e-9,
@@ -200,7 +206,13 @@ impl FromStr for Span {
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ns = self.0.as_nanos();
-        for (unit, scale) in [("h", 3_600_000_000_000u128), ("m", 60_000_000_000), ("s", 1_000_000_000), ("ms", 1_000_000), ("us", 1_000)] {
+        for (unit, scale) in [
+            ("h", 3_600_000_000_000u128),
+            ("m", 60_000_000_000),
+            ("s", 1_000_000_000),
+            ("ms", 1_000_000),
+            ("us", 1_000),
+        ] {
             if ns >= scale && ns.is_multiple_of(scale) {
                 return write!(f, "{}{unit}", ns / scale);
             }
@@ -240,7 +252,11 @@ pub struct BitRate(pub u64);
 impl FromStr for BitRate {
     type Err = ValueError;
     fn from_str(s: &str) -> Result<Self, ValueError> {
-        let help = || ValueError(format!("{s:?} is not a data rate; write a number and one of bit, kbit, Mbit, Gbit, such as 10Mbit"));
+        let help = || {
+            ValueError(format!(
+                "{s:?} is not a data rate; write a number and one of bit, kbit, Mbit, Gbit, such as 10Mbit"
+            ))
+        };
         let (n, unit) = split_unit(s).ok_or_else(help)?;
         let unit = unit.to_ascii_lowercase();
         let scale = match unit.trim_end_matches("ps").trim_end_matches("/s") {
@@ -298,7 +314,11 @@ pub struct Bytes(pub u64);
 impl FromStr for Bytes {
     type Err = ValueError;
     fn from_str(s: &str) -> Result<Self, ValueError> {
-        let help = || ValueError(format!("{s:?} is not a size; write a number and one of B, KiB, MiB, GiB, KB, MB, GB, such as 256MiB"));
+        let help = || {
+            ValueError(format!(
+                "{s:?} is not a size; write a number and one of B, KiB, MiB, GiB, KB, MB, GB, such as 256MiB"
+            ))
+        };
         let (n, unit) = split_unit(s).ok_or_else(help)?;
         let scale: f64 = match unit.to_ascii_lowercase().as_str() {
             "" | "b" => 1.0,
@@ -314,7 +334,11 @@ impl FromStr for Bytes {
         if bytes > 1e18 {
             return bad(format!("{s:?} is too large"));
         }
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bounded just above, never negative")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "bounded just above, never negative"
+        )]
         Ok(Bytes(bytes as u64))
     }
 }

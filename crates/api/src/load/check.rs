@@ -75,13 +75,21 @@ impl<'r, 'a> Check<'r, 'a> {
     fn wrong_type(&mut self, id: Id, node: &Node) -> bool {
         let called = &self.shapes.all[id].called;
         let help = match (&self.shapes.all[id].shape, &node.value) {
-            (Shape::Seq { .. }, _) if node.scalar().is_some() => format!("write [{}]", node.scalar().unwrap_or_default()),
-            (Shape::Bool, Value::Str(s)) if matches!(s.to_lowercase().as_str(), "yes" | "on" | "y") => "write true".into(),
-            (Shape::Bool, Value::Str(s)) if matches!(s.to_lowercase().as_str(), "no" | "off" | "n") => "write false".into(),
+            (Shape::Seq { .. }, _) if node.scalar().is_some() => {
+                format!("write [{}]", node.scalar().unwrap_or_default())
+            }
+            (Shape::Bool, Value::Str(s)) if matches!(s.to_lowercase().as_str(), "yes" | "on" | "y") => {
+                "write true".into()
+            }
+            (Shape::Bool, Value::Str(s)) if matches!(s.to_lowercase().as_str(), "no" | "off" | "n") => {
+                "write false".into()
+            }
             _ => String::new(),
         };
         self.report(
-            Diagnostic::error(format!("{} stands where {called} is needed", node.kind())).at(node.loc, format!("this is {}", node.kind())).help(help),
+            Diagnostic::error(format!("{} stands where {called} is needed", node.kind()))
+                .at(node.loc, format!("this is {}", node.kind()))
+                .help(help),
         )
     }
 
@@ -139,7 +147,9 @@ impl<'r, 'a> Check<'r, 'a> {
                         [one] => format!("this must be `{one}`, not `{text}`"),
                         _ => format!("`{text}` is none of {}", words.join(", ")),
                     };
-                    let help = closest(&text, words.iter().map(String::as_str)).map(|c| format!("did you mean `{c}`?")).unwrap_or_default();
+                    let help = closest(&text, words.iter().map(String::as_str))
+                        .map(|c| format!("did you mean `{c}`?"))
+                        .unwrap_or_default();
                     self.report(Diagnostic::error(message).at(node.loc, "").help(help))
                 }
                 None => self.wrong_type(id, node),
@@ -160,7 +170,9 @@ impl<'r, 'a> Check<'r, 'a> {
                     node.value = Value::Number(n.to_string());
                     true
                 }
-                Some((_, Some(n))) => self.report(Diagnostic::error(format!("{n} is outside {min} to {max}")).at(node.loc, "")),
+                Some((_, Some(n))) => {
+                    self.report(Diagnostic::error(format!("{n} is outside {min} to {max}")).at(node.loc, ""))
+                }
                 Some((text, None)) if matches!(node.value, Value::Number(_)) => {
                     let message = format!("{text} is not a whole number");
                     self.report(Diagnostic::error(message).at(node.loc, ""))
@@ -183,7 +195,11 @@ impl<'r, 'a> Check<'r, 'a> {
                     [(k, value)] => {
                         let Some(of) = variants.get(&k.text) else {
                             let help = suggest(&k.text, "known ones", variants.keys().map(String::as_str));
-                            return self.report(Diagnostic::error(format!("there is no expectation `{}`", k.text)).at(k.loc, "unknown").help(help));
+                            return self.report(
+                                Diagnostic::error(format!("there is no expectation `{}`", k.text))
+                                    .at(k.loc, "unknown")
+                                    .help(help),
+                            );
                         };
                         // `links:` alone is the expectation with everything left out.
                         if value.value == Value::Null {
@@ -192,12 +208,20 @@ impl<'r, 'a> Check<'r, 'a> {
                         self.node(*of, value, k.loc)
                     }
                     [] => {
-                        let help = format!("known ones: {}", variants.keys().map(String::as_str).collect::<Vec<_>>().join(", "));
+                        let help = format!(
+                            "known ones: {}",
+                            variants.keys().map(String::as_str).collect::<Vec<_>>().join(", ")
+                        );
                         self.report(Diagnostic::error("an expectation says nothing").at(node.loc, "empty").help(help))
                     }
                     [_, (second, _), ..] => {
-                        let d = Diagnostic::error(format!("an expectation has one entry, and `{}` is a second", second.text));
-                        let d = d.at(second.loc, "one too many").help("begin it with `- `, as an expectation of its own; and mind the indentation");
+                        let d = Diagnostic::error(format!(
+                            "an expectation has one entry, and `{}` is a second",
+                            second.text
+                        ));
+                        let d = d
+                            .at(second.loc, "one too many")
+                            .help("begin it with `- `, as an expectation of its own; and mind the indentation");
                         self.report(d)
                     }
                 }
@@ -211,7 +235,10 @@ impl<'r, 'a> Check<'r, 'a> {
         let said = list.len();
         if said < min || said > max {
             let wanted = if min == max { format!("exactly {min}") } else { format!("at least {min}") };
-            self.report(Diagnostic::error(format!("this list has {wanted} entries, not {said}")).at(loc, format!("{said} here")));
+            self.report(
+                Diagnostic::error(format!("this list has {wanted} entries, not {said}"))
+                    .at(loc, format!("{said} here")),
+            );
         }
         self.around.push(loc);
         list.retain_mut(|n| {
@@ -259,7 +286,10 @@ impl<'r, 'a> Check<'r, 'a> {
                 node.value = Value::Map(Vec::new());
             } else if required {
                 let called = &self.shapes.all[id].called;
-                return self.report(Diagnostic::error(format!("`{}` is empty; {called} is needed", key.text)).at(key.loc, "nothing is said here"));
+                return self.report(
+                    Diagnostic::error(format!("`{}` is empty; {called} is needed", key.text))
+                        .at(key.loc, "nothing is said here"),
+                );
             } else {
                 return !self.drop_null;
             }
@@ -276,7 +306,11 @@ impl<'r, 'a> Check<'r, 'a> {
         m.retain_mut(|(k, n)| {
             let Some(field) = fields.get(&k.text) else {
                 let help = suggest(&k.text, "known fields", fields.keys().map(String::as_str));
-                self.report(Diagnostic::error(format!("unknown field `{}` in {called}", k.text)).at(k.loc, "unknown").help(help));
+                self.report(
+                    Diagnostic::error(format!("unknown field `{}` in {called}", k.text))
+                        .at(k.loc, "unknown")
+                        .help(help),
+                );
                 self.taken_out();
                 return false;
             };
@@ -292,13 +326,21 @@ impl<'r, 'a> Check<'r, 'a> {
         });
         self.around.pop();
         let have = |name: &str| m.iter().any(|(k, _)| k.text == name);
-        let lacks: Vec<&str> = fields.iter().filter(|(n, f)| f.required && !have(n) && !wrong.contains(n)).map(|(n, _)| n.as_str()).collect();
+        let lacks: Vec<&str> = fields
+            .iter()
+            .filter(|(n, f)| f.required && !have(n) && !wrong.contains(n))
+            .map(|(n, _)| n.as_str())
+            .collect();
         // In the canonical form what was wrong has already been taken out and told.
         let told = self.drop_null && self.reader.hurt.contains(&loc);
         for name in lacks.iter().filter(|_| !told) {
             let is = &self.shapes.all[fields[*name].id].called;
             let help = if is.trim_matches('`') == *name { String::new() } else { format!("`{name}`: {is}") };
-            self.report(Diagnostic::error(format!("{called} needs `{name}`")).at(at, format!("`{name}` is missing here")).help(help));
+            self.report(
+                Diagnostic::error(format!("{called} needs `{name}`"))
+                    .at(at, format!("`{name}` is missing here"))
+                    .help(help),
+            );
         }
         wrong.is_empty() && lacks.is_empty()
     }

@@ -91,7 +91,12 @@ impl<'de> de::Deserializer<'de> for &'de Node {
         self.deserialize_str(visitor)
     }
 
-    fn deserialize_enum<V: Visitor<'de>>(self, _: &'static str, _: &'static [&'static str], visitor: V) -> Result<V::Value, Error> {
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error> {
         match &self.value {
             Value::Str(s) => visitor.visit_enum(s.as_str().into_deserializer()),
             Value::Map(m) => match m.as_slice() {

@@ -41,15 +41,24 @@ const FORMATS: &[(&str, Check)] = &[
     ("prefix", |s| prefix::<IpNet>(s, "a prefix such as 10.0.0.1/24 or fd00::1/64", |_| true)),
     ("ipv4-prefix", |s| prefix::<Ipv4Net>(s, "an IPv4 prefix such as 10.0.0.0/16", IpAddr::is_ipv4)),
     ("ipv6-prefix", |s| prefix::<Ipv6Net>(s, "an IPv6 prefix such as fd00::/48", IpAddr::is_ipv6)),
-    ("address", |s| s.parse::<IpAddr>().map(drop).map_err(|_| ValueError(format!("{s:?} is not an address such as 10.0.0.1 or fd00::1")))),
-    ("ipv4-address", |s| s.parse::<Ipv4Addr>().map(drop).map_err(|_| ValueError(format!("{s:?} is not an IPv4 address such as 10.0.0.1")))),
+    ("address", |s| {
+        s.parse::<IpAddr>()
+            .map(drop)
+            .map_err(|_| ValueError(format!("{s:?} is not an address such as 10.0.0.1 or fd00::1")))
+    }),
+    ("ipv4-address", |s| {
+        s.parse::<Ipv4Addr>()
+            .map(drop)
+            .map_err(|_| ValueError(format!("{s:?} is not an IPv4 address such as 10.0.0.1")))
+    }),
     ("destination", |s| match s {
         "default" => Ok(()),
         _ => prefix::<IpNet>(s, "`default` or a prefix such as 10.0.0.0/8", |_| true),
     }),
     ("loopback", |s| match s {
         "auto" => Ok(()),
-        _ => loopback_address(s).map_err(|_| ValueError(format!("{s:?} is neither `auto` nor an address such as 10.255.0.1"))),
+        _ => loopback_address(s)
+            .map_err(|_| ValueError(format!("{s:?} is neither `auto` nor an address such as 10.255.0.1"))),
     }),
     ("loopback-address", loopback_address),
     ("static-route", |s| super::short::static_route(s).map(drop)),
@@ -89,7 +98,9 @@ fn prefix<T: FromStr>(s: &str, wanted: &str, family: fn(&IpAddr) -> bool) -> Res
             Err(_) => format!("{s:?} is not {wanted}"),
         },
         Some((Ok(a), _)) if !family(&a) => format!("{s:?} is of the other address family; wanted is {wanted}"),
-        Some((Ok(a), length)) => format!("{length:?} is not a prefix length of {a}: 0 to {}", if a.is_ipv4() { 32 } else { 128 }),
+        Some((Ok(a), length)) => {
+            format!("{length:?} is not a prefix length of {a}: 0 to {}", if a.is_ipv4() { 32 } else { 128 })
+        }
         Some((Err(_), _)) => format!("{s:?} is not {wanted}"),
     }))
 }

@@ -40,12 +40,16 @@ impl Includes {
         };
         for name in list {
             let Some(text) = name.scalar() else {
-                r.found.push(Diagnostic::error(format!("{} stands where the path of a file is needed", name.kind())).at(name.loc, ""));
+                r.found.push(
+                    Diagnostic::error(format!("{} stands where the path of a file is needed", name.kind()))
+                        .at(name.loc, ""),
+                );
                 continue;
             };
             let path = r.resolve(text, name.loc);
             if let Some(i) = self.open.iter().position(|(p, _)| *p == path) {
-                let mut d = Diagnostic::error(format!("{} includes itself", path.display())).at(name.loc, "this comes back to it");
+                let mut d = Diagnostic::error(format!("{} includes itself", path.display()))
+                    .at(name.loc, "this comes back to it");
                 for (p, at) in &self.open[i..] {
                     d = d.at(*at, format!("{} is included here", p.display()));
                 }
@@ -56,7 +60,10 @@ impl Includes {
                 continue;
             }
             if self.done.len() >= MAX_FILES {
-                r.found.push(Diagnostic::error(format!("the lab includes more than {MAX_FILES} files")).at(name.loc, "the limit was passed here"));
+                r.found.push(
+                    Diagnostic::error(format!("the lab includes more than {MAX_FILES} files"))
+                        .at(name.loc, "the limit was passed here"),
+                );
                 return;
             }
             if let Some(file) = self.read(r, &path, name.loc) {
@@ -70,13 +77,20 @@ impl Includes {
         let bytes = match (r.options.read)(path) {
             Ok(b) => b,
             Err(e) => {
-                r.found.push(unreadable(path, &e).at(at, "included here").help("a path is relative to the file it is written in"));
+                r.found.push(
+                    unreadable(path, &e)
+                        .at(at, "included here")
+                        .help("a path is relative to the file it is written in"),
+                );
                 return None;
             }
         };
         self.bytes += bytes.len();
         if bytes.len() as u64 > super::MAX_LAB_BYTES || self.bytes > MAX_BYTES {
-            r.found.push(Diagnostic::error(format!("{} is too large: {} bytes", path.display(), bytes.len())).at(at, "included here"));
+            r.found.push(
+                Diagnostic::error(format!("{} is too large: {} bytes", path.display(), bytes.len()))
+                    .at(at, "included here"),
+            );
             return None;
         }
         let dir = path.parent().map(Path::to_path_buf).unwrap_or_default();
@@ -87,7 +101,11 @@ impl Includes {
         }
         let mut file = file?;
         if file.map().is_none() {
-            r.found.push(Diagnostic::error(format!("{} holds {}, not a lab", path.display(), file.kind())).at(file.loc, "").at(at, "the file is included here"));
+            r.found.push(
+                Diagnostic::error(format!("{} holds {}, not a lab", path.display(), file.kind()))
+                    .at(file.loc, "")
+                    .at(at, "the file is included here"),
+            );
             return None;
         }
         self.open.push((path.to_path_buf(), at));
@@ -151,9 +169,14 @@ fn part(r: &mut Reader<'_>, spec: &mut Node, key: super::tree::Key, theirs: Node
         (_, v) => {
             let theirs = Node::new(v, theirs.loc);
             r.found.push(
-                Diagnostic::error(format!("`{}` is {} in one file and {} in another", key.text, ours.kind(), theirs.kind()))
-                    .at(key.loc, theirs.kind())
-                    .at(ours.loc, ours.kind()),
+                Diagnostic::error(format!(
+                    "`{}` is {} in one file and {} in another",
+                    key.text,
+                    ours.kind(),
+                    theirs.kind()
+                ))
+                .at(key.loc, theirs.kind())
+                .at(ours.loc, ours.kind()),
             );
         }
     }

@@ -24,11 +24,14 @@ pub(crate) fn resolve(spec: &mut Node) -> Vec<(String, Loc)> {
     let (defaults, kinds, groups) = (take("defaults"), take("kinds"), take("groups"));
     let entries = |n: &Option<Node>| n.as_ref().and_then(Node::map).cloned().unwrap_or_default();
     let declared = entries(&groups).iter().map(|(k, _)| (k.text.clone(), k.loc)).collect();
-    let by_name: std::collections::HashMap<String, Node> = entries(&groups).into_iter().map(|(k, n)| (k.text, n)).collect();
+    let by_name: std::collections::HashMap<String, Node> =
+        entries(&groups).into_iter().map(|(k, n)| (k.text, n)).collect();
     let Some(Node { value: Value::Map(nodes), .. }) = spec.get_mut("nodes") else { return declared };
     for (_, node) in nodes {
         let member: Vec<String> = match node.get("groups") {
-            Some(Node { value: Value::Seq(list), .. }) => list.iter().filter_map(Node::scalar).map(String::from).collect(),
+            Some(Node { value: Value::Seq(list), .. }) => {
+                list.iter().filter_map(Node::scalar).map(String::from).collect()
+            }
             _ => Vec::new(),
         };
         // Later groups win, so they go in first: what is there already stays.
@@ -36,7 +39,9 @@ pub(crate) fn resolve(spec: &mut Node) -> Vec<(String, Loc)> {
             under(node, group);
         }
         let kind = |n: &Node| n.get("kind").and_then(Node::scalar).map(String::from);
-        let kind = kind(node).or_else(|| defaults.as_ref().and_then(kind)).unwrap_or_else(|| NodeKind::default().as_str().into());
+        let kind = kind(node)
+            .or_else(|| defaults.as_ref().and_then(kind))
+            .unwrap_or_else(|| NodeKind::default().as_str().into());
         if let Some(base) = kinds.as_ref().and_then(|k| k.get(&kind)) {
             under(node, base);
         }

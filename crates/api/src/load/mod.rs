@@ -113,7 +113,12 @@ pub fn load(options: &Options<'_>) -> Result<Loaded, Diagnostics> {
 fn read(r: &mut reader::Reader<'_>) -> Option<Lab> {
     let (name, dir, bytes, path) = match &r.options.input {
         Input::Text { name, text, dir } => (name.clone(), dir.clone(), Ok(text.clone()), None),
-        Input::File(p) => (p.display().to_string(), p.parent().map(Path::to_path_buf).unwrap_or_default(), (r.options.read)(p), Some(p.clone())),
+        Input::File(p) => (
+            p.display().to_string(),
+            p.parent().map(Path::to_path_buf).unwrap_or_default(),
+            (r.options.read)(p),
+            Some(p.clone()),
+        ),
     };
     let bytes = match bytes {
         Ok(b) if b.len() as u64 > MAX_LAB_BYTES => Err(reader::too_large(b.len() as u64)),
@@ -140,12 +145,24 @@ fn read(r: &mut reader::Reader<'_>) -> Option<Lab> {
     }
     if ["apiVersion", "kind", "spec"].iter().all(|k| root.get(k).is_none()) {
         let (what, help) = if root.get("topology").is_some() {
-            (" (it reads like one of containerlab's)", "netloom's own form is described in docs/lab-file.md; `netloom init` writes a starter")
+            (
+                " (it reads like one of containerlab's)",
+                "netloom's own form is described in docs/lab-file.md; `netloom init` writes a starter",
+            )
         } else {
-            ("", "a lab starts with `apiVersion: netloom.dev/v1alpha1` and `kind: Lab`; `netloom init` writes a starter")
+            (
+                "",
+                "a lab starts with `apiVersion: netloom.dev/v1alpha1` and `kind: Lab`; `netloom init` writes a starter",
+            )
         };
         let first = root.map().and_then(|m| m.first()).map_or(root.loc, |(k, _)| k.loc);
-        r.found.push(Diagnostic::error(format!("this is not a netloom lab{what}: it has neither `apiVersion` nor `kind` nor `spec`")).at(first, "").help(help));
+        r.found.push(
+            Diagnostic::error(format!(
+                "this is not a netloom lab{what}: it has neither `apiVersion` nor `kind` nor `spec`"
+            ))
+            .at(first, "")
+            .help(help),
+        );
         return None;
     }
     include::Includes::from(path).expand(r, &mut root);

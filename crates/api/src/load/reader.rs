@@ -26,7 +26,16 @@ pub(crate) struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     pub(crate) fn new(options: &'a Options<'a>) -> Reader<'a> {
-        Reader { options, sources: Sources::default(), dirs: Vec::new(), found: Vec::new(), broken: HashSet::new(), hurt: HashSet::new(), damaged: HashSet::new(), inlined: 0 }
+        Reader {
+            options,
+            sources: Sources::default(),
+            dirs: Vec::new(),
+            found: Vec::new(),
+            broken: HashSet::new(),
+            hurt: HashSet::new(),
+            damaged: HashSet::new(),
+            inlined: 0,
+        }
     }
 
     /// Takes a text in and reads it as YAML.
@@ -37,7 +46,11 @@ impl<'a> Reader<'a> {
                 let end = u32::try_from(valid.len()).unwrap_or(u32::MAX);
                 let source = self.sources.add(name, valid);
                 self.dirs.push(dir);
-                self.found.push(Diagnostic::error(message).at(Loc { source, start: end, end }, "up to here it is text").help("save the file as UTF-8"));
+                self.found.push(
+                    Diagnostic::error(message)
+                        .at(Loc { source, start: end, end }, "up to here it is text")
+                        .help("save the file as UTF-8"),
+                );
                 return None;
             }
         };
@@ -84,7 +97,11 @@ impl<'a> Reader<'a> {
         let bytes = match (self.options.read)(&path) {
             Ok(b) => b,
             Err(e) => {
-                self.found.push(unreadable(&path, &e).at(source.loc, "named here").help("a path is relative to the file it is written in"));
+                self.found.push(
+                    unreadable(&path, &e)
+                        .at(source.loc, "named here")
+                        .help("a path is relative to the file it is written in"),
+                );
                 return None;
             }
         };
@@ -180,7 +197,10 @@ pub fn read_stream(stream: &mut dyn Read) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     stream.take(MAX_LAB_BYTES + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > MAX_LAB_BYTES {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it goes on after {MAX_LAB_BYTES} bytes, the most a lab file has")));
+        return Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            format!("it goes on after {MAX_LAB_BYTES} bytes, the most a lab file has"),
+        ));
     }
     Ok(bytes)
 }

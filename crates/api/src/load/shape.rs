@@ -173,10 +173,14 @@ impl<'a> Compiler<'a> {
             }
             ["object"] => match (schema["properties"].as_object(), &schema["additionalProperties"]) {
                 (Some(properties), _) => {
-                    let required: Vec<&str> = schema["required"].as_array().into_iter().flatten().filter_map(Json::as_str).collect();
+                    let required: Vec<&str> =
+                        schema["required"].as_array().into_iter().flatten().filter_map(Json::as_str).collect();
                     let mut fields = IndexMap::new();
                     for (name, s) in properties {
-                        fields.insert(name.clone(), Field { id: self.add(s, ""), required: required.contains(&name.as_str()) });
+                        fields.insert(
+                            name.clone(),
+                            Field { id: self.add(s, ""), required: required.contains(&name.as_str()) },
+                        );
                     }
                     let title = schema["title"].as_str().filter(|_| def.is_empty()).unwrap_or(def);
                     (Shape::Struct(fields), called(title, "a map"))
@@ -226,7 +230,9 @@ fn called(def: &str, otherwise: &str) -> String {
     match def {
         "" => otherwise.into(),
         "LabSpec" => "`spec`".into(),
-        "Metadata" | "Addressing" | "Management" | "Impair" | "Acl" | "Bgp" | "Ospf" | "Ready" | "Config" => format!("`{}`", def.to_lowercase()),
+        "Metadata" | "Addressing" | "Management" | "Impair" | "Acl" | "Bgp" | "Ospf" | "Ready" | "Config" => {
+            format!("`{}`", def.to_lowercase())
+        }
         "Kinds" => "`kinds`".into(),
         "Source" => "a source".into(),
         "FileSpec" => "a file".into(),

@@ -30,25 +30,41 @@ pub(crate) type Parts = Result<Vec<(&'static str, String)>, ValueError>;
 pub(crate) const FORMS: &[Short] = &[
     Short {
         def: "Link",
-        forms: || vec![json!({ "description": "The two ends.", "type": "array", "items": { "$ref": "#/$defs/Endpoint" }, "minItems": 2, "maxItems": 2, "examples": [["leaf1:eth1", "spine1:eth1"]] })],
+        forms: || {
+            vec![
+                json!({ "description": "The two ends.", "type": "array", "items": { "$ref": "#/$defs/Endpoint" }, "minItems": 2, "maxItems": 2, "examples": [["leaf1:eth1", "spine1:eth1"]] }),
+            ]
+        },
         fields: none,
         expand: |_, node| wrap(node, "endpoints", |v| matches!(v, Value::Seq(_))),
     },
     Short {
         def: "Endpoint",
-        forms: || vec![json!({ "type": "string", "format": "link-end", "description": "a link end, NODE:INTERFACE", "examples": ["leaf1:eth1"] })],
+        forms: || {
+            vec![
+                json!({ "type": "string", "format": "link-end", "description": "a link end, NODE:INTERFACE", "examples": ["leaf1:eth1"] }),
+            ]
+        },
         fields: none,
         expand: endpoint,
     },
     Short {
         def: "StaticRoute",
-        forms: || vec![json!({ "type": "string", "format": "static-route", "description": "a route as in `default via 10.0.0.1`", "examples": ["default via 10.0.0.1", "10.9.0.0/16 dev eth1"] })],
+        forms: || {
+            vec![
+                json!({ "type": "string", "format": "static-route", "description": "a route as in `default via 10.0.0.1`", "examples": ["default via 10.0.0.1", "10.9.0.0/16 dev eth1"] }),
+            ]
+        },
         fields: none,
         expand: |_, node| fields(node, static_route),
     },
     Short {
         def: "PublishedPort",
-        forms: || vec![json!({ "type": "string", "format": "published-port", "description": "a published port, [HOST-ADDRESS:]PORT:NODE:PORT[/udp]", "examples": ["8080:web:80"] })],
+        forms: || {
+            vec![
+                json!({ "type": "string", "format": "published-port", "description": "a published port, [HOST-ADDRESS:]PORT:NODE:PORT[/udp]", "examples": ["8080:web:80"] }),
+            ]
+        },
         fields: none,
         expand: |_, node| fields(node, published_port),
     },
@@ -60,13 +76,22 @@ pub(crate) const FORMS: &[Short] = &[
     },
     Short {
         def: "Process",
-        forms: || vec![json!({ "type": "string", "description": "A command for /bin/sh -c." }), json!({ "type": "array", "items": { "type": "string" }, "description": "A command, word by word." })],
+        forms: || {
+            vec![
+                json!({ "type": "string", "description": "A command for /bin/sh -c." }),
+                json!({ "type": "array", "items": { "type": "string" }, "description": "A command, word by word." }),
+            ]
+        },
         fields: none,
         expand: |_, node| wrap(node, "command", |v| !matches!(v, Value::Map(_))),
     },
     Short {
         def: "Hooks",
-        forms: || vec![json!({ "type": "array", "items": { "$ref": "#/$defs/Command" }, "description": "Commands for `up`." })],
+        forms: || {
+            vec![
+                json!({ "type": "array", "items": { "$ref": "#/$defs/Command" }, "description": "Commands for `up`." }),
+            ]
+        },
         fields: none,
         expand: |_, node| wrap(node, "up", |v| matches!(v, Value::Seq(_))),
     },
@@ -125,7 +150,9 @@ fn fields(node: &mut Node, parse: fn(&str) -> Parts) {
 
 /// `10.0.0.0/8 via 10.1.1.1 dev eth1 metric 20`, `10.0.0.0/8 blackhole`.
 pub(crate) fn static_route(text: &str) -> Parts {
-    let err = |m: String| ValueError(format!("{m}; a route reads like `default via 10.0.0.1` or `10.9.0.0/16 dev eth1 metric 20`"));
+    let err = |m: String| {
+        ValueError(format!("{m}; a route reads like `default via 10.0.0.1` or `10.9.0.0/16 dev eth1 metric 20`"))
+    };
     let mut words = text.split_whitespace();
     let to = words.next().ok_or_else(|| err("an empty route".into()))?;
     super::format::check("destination", to).map_err(|e| err(e.0))?;
@@ -153,7 +180,8 @@ pub(crate) fn static_route(text: &str) -> Parts {
 
 /// `[HOST-ADDRESS:]PORT:NODE:PORT[/udp]`; an IPv6 address stands in brackets.
 pub(crate) fn published_port(text: &str) -> Parts {
-    let err = |m: &str| ValueError(format!("{text:?} {m}; write [HOST-ADDRESS:]PORT:NODE:PORT[/udp], such as 8080:web:80"));
+    let err =
+        |m: &str| ValueError(format!("{text:?} {m}; write [HOST-ADDRESS:]PORT:NODE:PORT[/udp], such as 8080:web:80"));
     let (rest, proto) = text.split_once('/').map_or((text, "tcp"), |(r, p)| (r, p));
     if proto != "tcp" && proto != "udp" {
         return Err(err("ends in something else than /tcp or /udp"));
@@ -226,7 +254,10 @@ fn file(r: &mut Reader<'_>, node: &mut Node) {
     let Some((key, source)) = node.take("source") else { return };
     if let Some((content, _)) = node.entry("content") {
         r.found.push(
-            Diagnostic::error("`content` and `source` both say what the file holds").at(key.loc, "this").at(content.loc, "and this").help("keep one of them"),
+            Diagnostic::error("`content` and `source` both say what the file holds")
+                .at(key.loc, "this")
+                .at(content.loc, "and this")
+                .help("keep one of them"),
         );
         return;
     }

@@ -189,13 +189,25 @@ struct Builder<'a> {
 
 /// Reads one document. Mistakes go to `found`; `None` when there is no tree to go on with.
 pub(crate) fn parse(source: u32, text: &str, found: &mut Vec<Diagnostic>) -> Option<Node> {
-    let at = |start: usize, end: usize| Loc { source, start: u32::try_from(start).unwrap_or(u32::MAX), end: u32::try_from(end).unwrap_or(u32::MAX) };
+    let at = |start: usize, end: usize| Loc {
+        source,
+        start: u32::try_from(start).unwrap_or(u32::MAX),
+        end: u32::try_from(end).unwrap_or(u32::MAX),
+    };
     if let Some(byte) = text.bytes().position(|b| b == 0) {
         found.push(Diagnostic::error("the file holds a NUL byte, so it is not a text").at(at(byte, byte + 1), "here"));
         return None;
     }
     let mut parser = Parser::new_from_str_with_options(text, options! { emit_comments: false });
-    let mut b = Builder { text, stack: Vec::new(), anchors: HashMap::new(), unfolded: Size::default(), values: 0, root: None, found };
+    let mut b = Builder {
+        text,
+        stack: Vec::new(),
+        anchors: HashMap::new(),
+        unfolded: Size::default(),
+        values: 0,
+        root: None,
+        found,
+    };
     let mut documents = 0;
     while let Some(next) = parser.next_event() {
         let (event, span) = match next {
@@ -261,12 +273,18 @@ pub(crate) fn parse(source: u32, text: &str, found: &mut Vec<Diagnostic>) -> Opt
             }
             Event::Alias(id) => {
                 let Some((node, size)) = b.anchors.get(&id).map(|(n, s)| (n.loc, *s)) else {
-                    b.found.push(Diagnostic::error("an alias stands inside what it names, so it would never end").at(loc, "here"));
+                    b.found.push(
+                        Diagnostic::error("an alias stands inside what it names, so it would never end")
+                            .at(loc, "here"),
+                    );
                     return None;
                 };
                 b.unfolded.values += size.values;
                 b.unfolded.bytes += size.bytes;
-                if b.unfolded.values > MAX_UNFOLDED || b.unfolded.bytes > MAX_UNFOLDED_BYTES || b.stack.len() + size.depth > MAX_DEPTH {
+                if b.unfolded.values > MAX_UNFOLDED
+                    || b.unfolded.bytes > MAX_UNFOLDED_BYTES
+                    || b.stack.len() + size.depth > MAX_DEPTH
+                {
                     b.found.push(too_much(loc).at(node, "by unfolding this once more"));
                     return None;
                 }
@@ -315,7 +333,11 @@ fn syntax_error(info: &str, text: &str, loc: Loc) -> Diagnostic {
 
 impl Builder<'_> {
     fn tag(&mut self, loc: Loc, name: &str) {
-        self.found.push(Diagnostic::error(format!("the YAML tag {name} means nothing in a lab file")).at(loc, "tagged").help("leave the tag out"));
+        self.found.push(
+            Diagnostic::error(format!("the YAML tag {name} means nothing in a lab file"))
+                .at(loc, "tagged")
+                .help("leave the tag out"),
+        );
     }
 
     /// A scalar's place without white space around it.
@@ -331,7 +353,11 @@ impl Builder<'_> {
             Items::Seq(s) => s.last().map(|n| n.loc),
             Items::Map { entries, .. } => entries.last().map(|(_, n)| n.loc),
         };
-        let end = if frame.flow { end.end } else { last.filter(|l| l.start >= frame.loc.start).map_or(frame.loc.end, |l| l.end) };
+        let end = if frame.flow {
+            end.end
+        } else {
+            last.filter(|l| l.start >= frame.loc.start).map_or(frame.loc.end, |l| l.end)
+        };
         let loc = Loc { end: end.max(frame.loc.start), ..frame.loc };
         let value = match frame.items {
             Items::Seq(s) => Value::Seq(s),
@@ -342,7 +368,9 @@ impl Builder<'_> {
 
     /// Applies `<<`: what it names is put under what is written here.
     fn merged(&mut self, mut entries: Vec<(Key, Node)>) -> Vec<(Key, Node)> {
-        let Some(i) = entries.iter().position(|(k, _)| k.text == "<<" && k.loc.range().len() == 2) else { return entries };
+        let Some(i) = entries.iter().position(|(k, _)| k.text == "<<" && k.loc.range().len() == 2) else {
+            return entries;
+        };
         let (key, base) = entries.remove(i);
         let bases = match base.value {
             Value::Seq(s) => s,
@@ -350,7 +378,11 @@ impl Builder<'_> {
         };
         for base in bases {
             let Value::Map(base) = base.value else {
-                self.found.push(Diagnostic::error(format!("`<<` takes a map, this is {}", base.kind())).at(base.loc, "not a map").at(key.loc, "for this"));
+                self.found.push(
+                    Diagnostic::error(format!("`<<` takes a map, this is {}", base.kind()))
+                        .at(base.loc, "not a map")
+                        .at(key.loc, "for this"),
+                );
                 continue;
             };
             let have: HashSet<String> = entries.iter().map(|(k, _)| k.text.clone()).collect();
@@ -373,7 +405,10 @@ impl Builder<'_> {
         }
         self.values += 1;
         if self.values > MAX_VALUES {
-            self.found.push(Diagnostic::error(format!("the file holds more than {MAX_VALUES} values")).at(node.loc, "the limit was passed here"));
+            self.found.push(
+                Diagnostic::error(format!("the file holds more than {MAX_VALUES} values"))
+                    .at(node.loc, "the limit was passed here"),
+            );
             return false;
         }
         let Some(frame) = self.stack.last_mut() else {
@@ -418,7 +453,10 @@ pub(crate) fn unique_keys(node: &mut Node, found: &mut Vec<Diagnostic>) {
                 }
                 Some(loc) => {
                     found.push(
-                        Diagnostic::error(format!("`{}` is said twice", k.text)).at(k.loc, "again here").at(*loc, "first here").help("keep one of them"),
+                        Diagnostic::error(format!("`{}` is said twice", k.text))
+                            .at(k.loc, "again here")
+                            .at(*loc, "first here")
+                            .help("keep one of them"),
                     );
                     false
                 }

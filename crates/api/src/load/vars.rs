@@ -2,8 +2,8 @@
 //!
 //! A value comes from `--set`, else from the environment, else from `spec.vars` (whose values may hold variables too).
 
-use std::cell::RefCell;
-use std::collections::HashSet;
+use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, HashSet};
 
 use super::check::suggest;
 use super::reader::Reader;
@@ -12,7 +12,8 @@ use crate::diag::{Diagnostic, Loc};
 
 /// Whether a variable may be called so.
 pub(crate) fn is_name(s: &str) -> bool {
-    s.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && s.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+    s.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && s.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }
 
 /// What is known while substituting.
@@ -21,7 +22,14 @@ pub(crate) struct Vars<'a> {
     env: &'a dyn Fn(&str) -> Option<String>,
     declared: Vec<(String, Node)>,
     used: RefCell<HashSet<String>>,
+    /// Values of `spec.vars` that are made of others, once known: each is worked out once, however often it is used.
+    known: RefCell<HashMap<String, String>>,
+    /// Bytes that variables have become so far.
+    spent: Cell<usize>,
 }
+
+/// Variables may become this many bytes in one lab.
+const MAX_BYTES: usize = 32 << 20;
 
 /// Values of one combination of a test's matrix.
 pub(crate) type Matrix = [(String, String)];
@@ -36,19 +44,33 @@ impl<'a> Vars<'a> {
                 for (k, v) in m {
                     if !is_name(&k.text) {
                         r.found.push(
-                            Diagnostic::error(format!("`{}` is not a variable's name", k.text)).at(k.loc, "").help("letters, digits and '_', not a digit first"),
+                            Diagnostic::error(format!("`{}` is not a variable's name", k.text))
+                                .at(k.loc, "")
+                                .help("letters, digits and '_', not a digit first"),
                         );
                     } else if v.scalar().is_none() && v.value != Value::Null {
-                        r.found.push(Diagnostic::error(format!("{} stands where the variable's text is needed", v.kind())).at(v.loc, ""));
+                        r.found.push(
+                            Diagnostic::error(format!("{} stands where the variable's text is needed", v.kind()))
+                                .at(v.loc, ""),
+                        );
                     } else {
                         declared.push((k.text, v));
                     }
                 }
             }
             Some(Node { value: Value::Null, .. }) | None => {}
-            Some(n) => r.found.push(Diagnostic::error(format!("{} stands where a map of variables is needed", n.kind())).at(n.loc, "")),
+            Some(n) => r.found.push(
+                Diagnostic::error(format!("{} stands where a map of variables is needed", n.kind())).at(n.loc, ""),
+            ),
         }
-        Vars { set: &options.set, env: options.env, declared, used: RefCell::new(HashSet::new()) }
+        Vars {
+            set: &options.set,
+            env: options.env,
+            declared,
+            used: RefCell::default(),
+            known: RefCell::default(),
+            spent: Cell::new(0),
+        }
     }
 
     fn find(&self, r: &mut Reader<'_>, name: &str, depth: usize) -> Option<String> {
@@ -65,10 +87,18 @@ impl<'a> Vars<'a> {
             return Some(text.to_string());
         }
         if depth > 8 {
-            r.found.push(Diagnostic::error(format!("the variable `{name}` is made of itself")).at(node.loc, "this comes back to itself"));
+            r.found.push(
+                Diagnostic::error(format!("the variable `{name}` is made of itself"))
+                    .at(node.loc, "this comes back to itself"),
+            );
             return Some(String::new());
         }
-        Some(self.expand(r, text, node.loc, None, depth + 1))
+        if let Some(v) = self.known.borrow().get(name) {
+            return Some(v.clone());
+        }
+        let value = self.expand(r, text, node.loc, None, depth + 1);
+        self.known.borrow_mut().insert(name.to_string(), value.clone());
+        Some(value)
     }
 
     /// Replaces variables in `text`, which was written at `loc`.
@@ -100,46 +130,65 @@ impl<'a> Vars<'a> {
             });
             let Some((end, _)) = end else {
                 let at = r.within(loc, &rest[i..i + 2]);
-                r.found.push(Diagnostic::error("a variable is opened with `${` and never closed").at(at, "opened here").help("close it with `}`, or write `$${` for the two characters themselves"));
+                r.found.push(
+                    Diagnostic::error("a variable is opened with `${` and never closed")
+                        .at(at, "opened here")
+                        .help("close it with `}`, or write `$${` for the two characters themselves"),
+                );
                 return out;
             };
             let whole = &rest[i..i + 1 + 1 + end + 1];
-            out.push_str(&self.one(r, &body[..end], whole, loc, matrix, depth));
-            rest = &body[end + 1..];
-            if out.len() > 16 << 20 {
-                r.found.push(Diagnostic::error("the variables unfold to more than 16 MiB").at(loc, "here"));
-                return String::new();
+            let value = self.one(r, &body[..end], whole, loc, matrix, depth);
+            let before = self.spent.replace(self.spent.get().saturating_add(value.len() + 1));
+            if before > MAX_BYTES {
+                return out;
             }
+            if self.spent.get() > MAX_BYTES {
+                let message = format!("the variables of this lab unfold to more than {} MiB", MAX_BYTES >> 20);
+                r.found.push(Diagnostic::error(message).at(loc, "the limit was passed here"));
+                return out;
+            }
+            out.push_str(&value);
+            rest = &body[end + 1..];
         }
         out.push_str(rest);
         out
     }
 
     /// The value of what stands between the braces.
-    fn one(&self, r: &mut Reader<'_>, body: &str, whole: &str, loc: Loc, matrix: Option<&Matrix>, depth: usize) -> String {
+    fn one(
+        &self,
+        r: &mut Reader<'_>,
+        body: &str,
+        whole: &str,
+        loc: Loc,
+        matrix: Option<&Matrix>,
+        depth: usize,
+    ) -> String {
         let at = r.within(loc, whole);
         let (name, rest) = body.split_once(':').map_or((body, None), |(n, t)| (n, Some(t)));
-        let (default, message) = match rest {
-            None => (None, None),
-            Some(t) => match (t.strip_prefix('-'), t.strip_prefix('?')) {
-                (Some(d), _) => (Some(d), None),
-                (_, Some(m)) => (None, Some(m)),
-                _ => {
-                    r.found.push(
-                        Diagnostic::error(format!("`{whole}` is not a variable"))
-                            .at(at, "")
-                            .help("${NAME}, ${NAME:-default} or ${NAME:?message}; write `$${` where a shell is to see it"),
-                    );
-                    return String::new();
-                }
-            },
-        };
+        let (default, message) =
+            match rest {
+                None => (None, None),
+                Some(t) => match (t.strip_prefix('-'), t.strip_prefix('?')) {
+                    (Some(d), _) => (Some(d), None),
+                    (_, Some(m)) => (None, Some(m)),
+                    _ => {
+                        r.found.push(Diagnostic::error(format!("`{whole}` is not a variable")).at(at, "").help(
+                            "${NAME}, ${NAME:-default} or ${NAME:?message}; write `$${` where a shell is to see it",
+                        ));
+                        return String::new();
+                    }
+                },
+            };
         if let Some(key) = name.strip_prefix("matrix.") {
             if let Some((_, v)) = matrix.unwrap_or_default().iter().find(|(k, _)| k == key) {
                 return v.clone();
             }
-            let help = suggest(key, "keys of this test's matrix", matrix.unwrap_or_default().iter().map(|(k, _)| k.as_str()));
-            r.found.push(Diagnostic::error(format!("the test has no matrix with `{key}`")).at(at, "unknown").help(help));
+            let help =
+                suggest(key, "keys of this test's matrix", matrix.unwrap_or_default().iter().map(|(k, _)| k.as_str()));
+            r.found
+                .push(Diagnostic::error(format!("the test has no matrix with `{key}`")).at(at, "unknown").help(help));
             return String::new();
         }
         if !is_name(name) {
@@ -151,6 +200,7 @@ impl<'a> Vars<'a> {
             return String::new();
         }
         if depth > 16 {
+            r.found.push(Diagnostic::error("variables stand in variables more than 16 deep").at(at, ""));
             return String::new();
         }
         match (self.find(r, name, depth).filter(|v| !v.is_empty() || rest.is_none()), default, message) {
@@ -159,15 +209,28 @@ impl<'a> Vars<'a> {
             (None, _, Some(m)) => {
                 let m = if m.trim().is_empty() { "it must be set" } else { m.trim() };
                 r.found.push(
-                    Diagnostic::error(format!("the variable `{name}` is not set: {m}")).at(at, "needed here").help(format!("give it with `--set {name}=VALUE`, or in the environment")),
+                    Diagnostic::error(format!("the variable `{name}` is not set: {m}"))
+                        .at(at, "needed here")
+                        .help(format!("give it with `--set {name}=VALUE`, or in the environment")),
                 );
                 String::new()
             }
             (None, None, None) => {
-                let known: Vec<&str> = self.declared.iter().map(|(k, _)| k.as_str()).chain(self.set.iter().map(|(k, _)| k.as_str())).collect();
+                let known: Vec<&str> = self
+                    .declared
+                    .iter()
+                    .map(|(k, _)| k.as_str())
+                    .chain(self.set.iter().map(|(k, _)| k.as_str()))
+                    .collect();
                 let listed = suggest(name, "variables of this lab", known.iter().copied());
-                let help = format!("{listed}. Give it with `--set {name}=VALUE`, in the environment or under `spec.vars`; write `$${{{name}}}` where a shell is to see it");
-                r.found.push(Diagnostic::error(format!("nobody says what the variable `{name}` is")).at(at, "unknown").help(help));
+                let help = format!(
+                    "{listed}. Give it with `--set {name}=VALUE`, in the environment or under `spec.vars`; write `$${{{name}}}` where a shell is to see it"
+                );
+                r.found.push(
+                    Diagnostic::error(format!("nobody says what the variable `{name}` is"))
+                        .at(at, "unknown")
+                        .help(help),
+                );
                 String::new()
             }
         }
@@ -204,7 +267,9 @@ impl<'a> Vars<'a> {
             let known = self.declared.iter().map(|(k, _)| k.as_str()).chain(used.iter().map(String::as_str));
             let known: std::collections::BTreeSet<&str> = known.collect();
             let help = suggest(name, "variables of this lab", known.iter().copied());
-            r.found.push(Diagnostic::warning(format!("`--set {name}=…` changes nothing: the lab has no ${{{name}}}")).help(help));
+            r.found.push(
+                Diagnostic::warning(format!("`--set {name}=…` changes nothing: the lab has no ${{{name}}}")).help(help),
+            );
         }
     }
 }

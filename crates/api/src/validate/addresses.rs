@@ -29,13 +29,26 @@ pub(super) fn check(v: &mut Validator<'_>) {
                 unique(v, &mut seen, net, Owner::Loopback(name, i));
                 if net.addr().is_multicast() || net.addr().is_unspecified() || net.addr().is_loopback() {
                     let here = at!(v, "nodes", name, "loopback", i);
-                    v.error(here, format!("{} is no address for a loopback interface of one's own", net.addr()), "", "127.0.0.1 and ::1 are always there");
+                    v.error(
+                        here,
+                        format!("{} is no address for a loopback interface of one's own", net.addr()),
+                        "",
+                        "127.0.0.1 and ::1 are always there",
+                    );
                 }
             }
         }
-        if matches!(node.loopback, Some(Loopback::Auto(_))) && lab.spec.addressing.loopbacks.is_none() && v.intact(&["addressing".into()]) {
+        if matches!(node.loopback, Some(Loopback::Auto(_)))
+            && lab.spec.addressing.loopbacks.is_none()
+            && v.intact(&["addressing".into()])
+        {
             let help = "add `addressing: {loopbacks: {pool: 10.255.0.0/24}}`, or write the address";
-            v.error(at!(v, "nodes", name, "loopback"), "`auto` takes an address from the plan's pool, and the lab has none", "no pool", help);
+            v.error(
+                at!(v, "nodes", name, "loopback"),
+                "`auto` takes an address from the plan's pool, and the lab has none",
+                "no pool",
+                help,
+            );
         }
     }
     subnets(v);
@@ -105,8 +118,12 @@ fn usable(v: &mut Validator<'_>, net: &IpNet, owner: impl Fn() -> String, here: 
         Some("a loopback address".to_string())
     } else {
         match net {
-            IpNet::V4(n) if n.prefix_len() < 31 && n.network() == n.addr() => Some(format!("the address of the network {n} itself")),
-            IpNet::V4(n) if n.prefix_len() < 31 && n.broadcast() == n.addr() => Some(format!("the broadcast address of {}", n.trunc())),
+            IpNet::V4(n) if n.prefix_len() < 31 && n.network() == n.addr() => {
+                Some(format!("the address of the network {n} itself"))
+            }
+            IpNet::V4(n) if n.prefix_len() < 31 && n.broadcast() == n.addr() => {
+                Some(format!("the broadcast address of {}", n.trunc()))
+            }
             _ => None,
         }
     };
@@ -125,11 +142,17 @@ struct Written {
 fn pools(v: &mut Validator<'_>) {
     let a = &v.lab.spec.addressing;
     let mut all: Vec<Written> = Vec::new();
-    let named: [(&str, Option<&Pool>); 3] = [("links", a.links.as_ref()), ("loopbacks", a.loopbacks.as_ref()), ("lans", a.lans.as_ref())];
+    let named: [(&str, Option<&Pool>); 3] =
+        [("links", a.links.as_ref()), ("loopbacks", a.loopbacks.as_ref()), ("lans", a.lans.as_ref())];
     for (name, pool) in named {
         let Some(pool) = pool else { continue };
         if pool.pool.is_none() && pool.pool6.is_none() && v.intact(&["addressing".into(), name.into()]) {
-            v.error(at!(v, "addressing", name), format!("the pool for {name} holds nothing"), "empty", "write `pool: 10.0.0.0/16`, `pool6: fd00::/48`, or both");
+            v.error(
+                at!(v, "addressing", name),
+                format!("the pool for {name} holds nothing"),
+                "empty",
+                "write `pool: 10.0.0.0/16`, `pool6: fd00::/48`, or both",
+            );
         }
         let families = [
             ("pool", "prefix-length", pool.pool.map(IpNet::V4), pool.prefix_length, 32),
@@ -139,21 +162,35 @@ fn pools(v: &mut Validator<'_>) {
             let Some(net) = net else {
                 if length.is_some() && v.intact(&["addressing".into(), name.into()]) {
                     let here = v.key(&["addressing".into(), name.into(), length_key.into()]);
-                    v.error(here, format!("`{length_key}` cuts `{key}`, and there is none"), "", format!("write `{key}`, or leave this out"));
+                    v.error(
+                        here,
+                        format!("`{length_key}` cuts `{key}`, and there is none"),
+                        "",
+                        format!("write `{key}`, or leave this out"),
+                    );
                 }
                 continue;
             };
             if let Some(length) = length.filter(|n| *n > most || *n < net.prefix_len()) {
                 let here = at!(v, "addressing", name, length_key);
                 let range = format!("{} to {most}", net.prefix_len());
-                v.error(here, format!("slices of /{length} cannot be cut from {net}"), "", format!("a length from {range}"));
+                v.error(
+                    here,
+                    format!("slices of /{length} cannot be cut from {net}"),
+                    "",
+                    format!("a length from {range}"),
+                );
             }
             all.push(Written { name: format!("addressing.{name}.{key}"), net, loc: at!(v, "addressing", name, key) });
         }
     }
     if let Some(m) = &v.lab.spec.management {
         all.push(Written { name: "management.pool".into(), net: m.pool.into(), loc: at!(v, "management", "pool") });
-        all.extend(m.pool6.map(|p| Written { name: "management.pool6".into(), net: p.into(), loc: at!(v, "management", "pool6") }));
+        all.extend(m.pool6.map(|p| Written {
+            name: "management.pool6".into(),
+            net: p.into(),
+            loc: at!(v, "management", "pool6"),
+        }));
     }
     for p in &all {
         host_bits(v, &p.net, p.loc, "a pool");
@@ -177,7 +214,12 @@ fn overlap(a: &IpNet, b: &IpNet) -> bool {
 /// Reports a prefix whose address has bits beyond its length.
 pub(super) fn host_bits(v: &mut Validator<'_>, net: &IpNet, loc: Loc, what: &str) {
     if net.addr() != net.network() {
-        v.error(loc, format!("{net} has bits set beyond its length, so it is not {what}"), "", format!("did you mean {}?", net.trunc()));
+        v.error(
+            loc,
+            format!("{net} has bits set beyond its length, so it is not {what}"),
+            "",
+            format!("did you mean {}?", net.trunc()),
+        );
     }
 }
 
@@ -196,7 +238,9 @@ fn subnets(v: &mut Validator<'_>) {
     for pair in all.windows(2) {
         let [(a, at_a, of_a), (b, at_b, of_b)] = pair else { continue };
         if overlap(a, b) {
-            let d = Diagnostic::error(format!("the subnets {a} of {of_a} and {b} of {of_b} overlap")).at(*at_b, "this").at(*at_a, "overlaps this");
+            let d = Diagnostic::error(format!("the subnets {a} of {of_a} and {b} of {of_b} overlap"))
+                .at(*at_b, "this")
+                .at(*at_a, "overlaps this");
             v.found.push(d.help("one address would be given twice; choose ranges that do not touch"));
         }
     }
@@ -242,10 +286,14 @@ fn segments(v: &mut Validator<'_>) {
                 let there = at!(v, "links", l2, "endpoints", e2, "addresses", index(other));
                 let theirs = other.addresses.iter().find(of).copied().unwrap_or_default();
                 v.found.push(
-                    Diagnostic::warning(format!("{} and {} are joined, but their addresses share no subnet", other.end(), end.end()))
-                        .at(here, format!("in {}", mine[0].trunc()))
-                        .at(there, format!("in {}", theirs.trunc()))
-                        .help("neither reaches the other without a route; is one of the addresses or lengths mistyped?"),
+                    Diagnostic::warning(format!(
+                        "{} and {} are joined, but their addresses share no subnet",
+                        other.end(),
+                        end.end()
+                    ))
+                    .at(here, format!("in {}", mine[0].trunc()))
+                    .at(there, format!("in {}", theirs.trunc()))
+                    .help("neither reaches the other without a route; is one of the addresses or lengths mistyped?"),
                 );
             }
         }

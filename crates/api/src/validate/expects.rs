@@ -14,7 +14,10 @@ const OSPF_STATES: [&str; 8] = ["down", "attempt", "init", "2-way", "exstart", "
 /// Record types a query can ask for.
 const RECORDS: [&str; 12] = ["A", "AAAA", "CNAME", "MX", "NS", "PTR", "SOA", "SRV", "TXT", "CAA", "DS", "HTTPS"];
 /// Response codes (RFC 1035 §4.1.1, RFC 2136 §2.2).
-const RCODES: [&str; 11] = ["NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED", "YXDOMAIN", "YXRRSET", "NXRRSET", "NOTAUTH", "NOTZONE"];
+const RCODES: [&str; 11] = [
+    "NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED", "YXDOMAIN", "YXRRSET", "NXRRSET", "NOTAUTH",
+    "NOTZONE",
+];
 
 /// A node that runs programs; reports one that is not there or does not.
 pub(super) fn runs(v: &mut Validator<'_>, node: &NodeName, loc: Loc) -> bool {
@@ -23,7 +26,12 @@ pub(super) fn runs(v: &mut Validator<'_>, node: &NodeName, loc: Loc) -> bool {
     }
     match v.kind(node) {
         Some(kind @ (NodeKind::Lan | NodeKind::Host)) => {
-            v.error(loc, format!("`{node}` is a {} and runs nothing", kind.as_str()), "", "name a node of kind linux or frr");
+            v.error(
+                loc,
+                format!("`{node}` is a {} and runs nothing", kind.as_str()),
+                "",
+                "name a node of kind linux or frr",
+            );
             false
         }
         _ => true,
@@ -57,8 +65,14 @@ pub(super) fn selector<'a>(v: &mut Validator<'a>, s: &Selector, loc: Loc) -> Vec
             _ if !v.intact(&["nodes".into()]) => {}
             TermKind::Group(g) => {
                 if !nodes.values().any(|n| n.groups.contains(g)) {
-                    let known: std::collections::BTreeSet<&str> = nodes.values().flat_map(|n| n.groups.iter().map(String::as_str)).collect();
-                    v.error(loc, format!("no node is in the group `{g}`"), "matches nothing", suggest(g, "groups with members", known.iter().copied()));
+                    let known: std::collections::BTreeSet<&str> =
+                        nodes.values().flat_map(|n| n.groups.iter().map(String::as_str)).collect();
+                    v.error(
+                        loc,
+                        format!("no node is in the group `{g}`"),
+                        "matches nothing",
+                        suggest(g, "groups with members", known.iter().copied()),
+                    );
                 }
             }
             TermKind::Kind(k) => {
@@ -70,7 +84,8 @@ pub(super) fn selector<'a>(v: &mut Validator<'a>, s: &Selector, loc: Loc) -> Vec
             }
             TermKind::Label(k, want) => {
                 if !nodes.values().any(|n| n.labels.get(k) == Some(want)) {
-                    let known: std::collections::BTreeSet<String> = nodes.values().flat_map(|n| n.labels.iter().map(|(k, v)| format!("{k}={v}"))).collect();
+                    let known: std::collections::BTreeSet<String> =
+                        nodes.values().flat_map(|n| n.labels.iter().map(|(k, v)| format!("{k}={v}"))).collect();
                     let help = suggest(&format!("{k}={want}"), "labels of this lab", known.iter().map(String::as_str));
                     v.error(loc, format!("no node has the label {k}={want}"), "matches nothing", help);
                 }
@@ -78,7 +93,11 @@ pub(super) fn selector<'a>(v: &mut Validator<'a>, s: &Selector, loc: Loc) -> Vec
         }
     }
     let selected = s.select(nodes);
-    if selected.is_empty() && v.found.len() == before && v.intact(&["nodes".into()]) && !s.0.iter().any(|t| matches!(&t.what, TermKind::Name(n) if v.broken.contains(n))) {
+    if selected.is_empty()
+        && v.found.len() == before
+        && v.intact(&["nodes".into()])
+        && !s.0.iter().any(|t| matches!(&t.what, TermKind::Name(n) if v.broken.contains(n)))
+    {
         let help = suggest("", "nodes of this lab", nodes.keys().map(NodeName::as_str));
         v.error(loc, format!("`{s}` selects no node"), "matches nothing", help);
     }
@@ -91,7 +110,12 @@ fn probers<'a>(v: &mut Validator<'a>, s: &Selector, loc: Loc) -> Vec<&'a NodeNam
     let any = !selected.is_empty();
     selected.retain(|n| !matches!(v.kind(n), Some(NodeKind::Lan | NodeKind::Host)));
     if any && selected.is_empty() {
-        v.error(loc, format!("`{s}` selects only segments and host interfaces, which run nothing"), "", "select nodes of kind linux or frr");
+        v.error(
+            loc,
+            format!("`{s}` selects only segments and host interfaces, which run nothing"),
+            "",
+            "select nodes of kind linux or frr",
+        );
     }
     selected
 }
@@ -121,7 +145,12 @@ fn pairs(v: &mut Validator<'_>, path: &[Path<'_>], from: &Selector, to: &Target)
         if s.to_string() == a.as_str() {
             v.error(loc, message, "the same node", "a node is not tried against itself");
         } else {
-            v.warning(loc, message, "the same node", "a node is not tried against itself; the test will be in error, not passed");
+            v.warning(
+                loc,
+                message,
+                "the same node",
+                "a node is not tried against itself; the test will be in error, not passed",
+            );
         }
     }
 }
@@ -189,7 +218,12 @@ fn one(v: &mut Validator<'_>, path: &[Path<'_>], expect: &Expect, flows: &[&str]
         Expect::Links(e) => {
             link_selector(v, &e.select, at(v, "select"));
             if e.state.is_none() && e.carrier.is_none() && whole {
-                v.error(v.place(path), "the expectation does not say what must hold of the links", "of what?", "add `state: up`, `carrier: true`, or both");
+                v.error(
+                    v.place(path),
+                    "the expectation does not say what must hold of the links",
+                    "of what?",
+                    "add `state: up`, `carrier: true`, or both",
+                );
             }
         }
         Expect::Reach(e) => {
@@ -197,14 +231,29 @@ fn one(v: &mut Validator<'_>, path: &[Path<'_>], expect: &Expect, flows: &[&str]
             family(v, e.af, at(v, "af"));
             for (i, p) in e.proto.iter().enumerate() {
                 if let (Proto::Icmp, Some(6)) | (Proto::Icmp6, Some(4)) = (p, e.af) {
-                    v.error(under(v, path, &["proto".into(), i.into()]), format!("{p} is of the other address family than `af`"), "", "leave `af` out");
+                    v.error(
+                        under(v, path, &["proto".into(), i.into()]),
+                        format!("{p} is of the other address family than `af`"),
+                        "",
+                        "leave `af` out",
+                    );
                 }
                 if matches!(e.result, Outcome::Refused) && matches!(p, Proto::Icmp | Proto::Icmp6) {
-                    v.error(at(v, "result"), format!("{p} is never refused: it has no ports"), "cannot happen", "expect denied, no-route or unreachable");
+                    v.error(
+                        at(v, "result"),
+                        format!("{p} is never refused: it has no ports"),
+                        "cannot happen",
+                        "expect denied, no-route or unreachable",
+                    );
                 }
             }
             if e.proto.is_empty() && matches!(e.result, Outcome::Refused) {
-                v.error(at(v, "result"), "icmp is never refused: it has no ports", "cannot happen", "add `proto: [80/tcp]`");
+                v.error(
+                    at(v, "result"),
+                    "icmp is never refused: it has no ports",
+                    "cannot happen",
+                    "add `proto: [80/tcp]`",
+                );
             }
             count(v, e.count, at(v, "count"));
         }
@@ -212,10 +261,20 @@ fn one(v: &mut Validator<'_>, path: &[Path<'_>], expect: &Expect, flows: &[&str]
             let (inside, outside) = (at(v, "inside"), at(v, "outside"));
             let (one, two) = (probers(v, &e.inside, inside), probers(v, &e.outside, outside));
             if let Some(both) = one.iter().find(|n| two.contains(n)) {
-                v.error(outside, format!("`{both}` is both inside and outside"), "", "a policy stands between two sets that share no node");
+                v.error(
+                    outside,
+                    format!("`{both}` is both inside and outside"),
+                    "",
+                    "a policy stands between two sets that share no node",
+                );
             }
             if e.rules.is_empty() && whole {
-                v.error(at(v, "rules"), "the policy has no rule, so there is nothing to judge", "", "such as `outbound 443/tcp: ok`");
+                v.error(
+                    at(v, "rules"),
+                    "the policy has no rule, so there is nothing to judge",
+                    "",
+                    "such as `outbound 443/tcp: ok`",
+                );
             }
         }
         Expect::Route(e) => {
@@ -255,14 +314,20 @@ fn one(v: &mut Validator<'_>, path: &[Path<'_>], expect: &Expect, flows: &[&str]
             }
             family(v, e.af, at(v, "af"));
             if e.via.is_empty() && e.hops.is_none() && whole {
-                v.error(v.place(path), "the expectation says neither `via` nor `hops`, so there is nothing to judge", "of what?", "");
+                v.error(
+                    v.place(path),
+                    "the expectation says neither `via` nor `hops`, so there is nothing to judge",
+                    "of what?",
+                    "",
+                );
             }
             if let Some(hops) = e.hops
                 && !e.via.is_empty()
                 && usize::from(hops) != e.via.len() + 1
                 && whole
             {
-                let routers = if e.via.len() == 1 { "1 router".to_string() } else { format!("{} routers", e.via.len()) };
+                let routers =
+                    if e.via.len() == 1 { "1 router".to_string() } else { format!("{} routers", e.via.len()) };
                 let message = format!("{routers} and the target make {} hops, not {hops}", e.via.len() + 1);
                 v.error(at(v, "hops"), message, "can never hold", "leave `hops` out");
             } else if e.hops == Some(0) {
@@ -280,7 +345,12 @@ fn one(v: &mut Validator<'_>, path: &[Path<'_>], expect: &Expect, flows: &[&str]
             probers(v, &e.from, at(v, "from"));
             http(v, &e.url, at(v, "url"));
             if e.status.is_some_and(|s| !(100..=599).contains(&s)) {
-                v.error(at(v, "status"), "an HTTP status lies between 100 and 599 (RFC 9110 §15)", "can never hold", "");
+                v.error(
+                    at(v, "status"),
+                    "an HTTP status lies between 100 and 599 (RFC 9110 §15)",
+                    "can never hold",
+                    "",
+                );
             }
             text(v, e.body.as_ref(), whole, at(v, "body"));
         }
@@ -292,10 +362,23 @@ fn one(v: &mut Validator<'_>, path: &[Path<'_>], expect: &Expect, flows: &[&str]
             word(v, "a record type", e.record.as_ref(), &RECORDS, at(v, "type"));
             word(v, "a response code", e.rcode.as_ref(), &RCODES, at(v, "rcode"));
             if e.rcode.as_ref().is_some_and(|r| !r.eq_ignore_ascii_case("NOERROR")) && !e.answers.is_empty() {
-                v.error(at(v, "answers"), format!("{} comes without answers", e.rcode.as_deref().unwrap_or_default()), "can never hold", "keep one or the other");
+                v.error(
+                    at(v, "answers"),
+                    format!("{} comes without answers", e.rcode.as_deref().unwrap_or_default()),
+                    "can never hold",
+                    "keep one or the other",
+                );
             }
-            if e.name.is_empty() || e.name.len() > 253 || e.name.trim_end_matches('.').split('.').any(|l| l.is_empty() || l.len() > 63) {
-                v.error(at(v, "name"), format!("{:?} is not a domain name (RFC 1035 §2.3.4)", e.name), "", "labels of 1 to 63 characters with dots between, 253 at most");
+            if e.name.is_empty()
+                || e.name.len() > 253
+                || e.name.trim_end_matches('.').split('.').any(|l| l.is_empty() || l.len() > 63)
+            {
+                v.error(
+                    at(v, "name"),
+                    format!("{:?} is not a domain name (RFC 1035 §2.3.4)", e.name),
+                    "",
+                    "labels of 1 to 63 characters with dots between, 253 at most",
+                );
             }
         }
         Expect::Exec(e) => {
@@ -312,8 +395,18 @@ fn one(v: &mut Validator<'_>, path: &[Path<'_>], expect: &Expect, flows: &[&str]
             family(v, e.af, at(v, "af"));
             word(v, "a protocol to measure with", e.proto.as_ref(), &["tcp", "udp"], at(v, "proto"));
             match (e.proto.as_deref(), &e.offer) {
-                (Some("udp"), None) if whole => v.error(at(v, "proto"), "udp sends as fast as it is told, and `offer` does not say", "", "add `offer: 10Mbit`"),
-                (None | Some("tcp"), Some(_)) => v.error(at(v, "offer"), "`offer` is for udp; tcp finds its own rate", "", "add `proto: udp`, or leave this out"),
+                (Some("udp"), None) if whole => v.error(
+                    at(v, "proto"),
+                    "udp sends as fast as it is told, and `offer` does not say",
+                    "",
+                    "add `offer: 10Mbit`",
+                ),
+                (None | Some("tcp"), Some(_)) => v.error(
+                    at(v, "offer"),
+                    "`offer` is for udp; tcp finds its own rate",
+                    "",
+                    "add `proto: udp`, or leave this out",
+                ),
                 _ => {}
             }
         }
@@ -323,7 +416,12 @@ fn one(v: &mut Validator<'_>, path: &[Path<'_>], expect: &Expect, flows: &[&str]
             family(v, e.af, at(v, "af"));
             count(v, e.count, at(v, "count"));
             if [&e.min, &e.p50, &e.p95, &e.p99, &e.max].iter().all(|b| b.is_none()) && whole {
-                v.error(v.place(path), "the expectation bounds nothing", "of what?", "add min, p50, p95, p99 or max, such as `p50: 45ms..60ms`");
+                v.error(
+                    v.place(path),
+                    "the expectation bounds nothing",
+                    "of what?",
+                    "add min, p50, p95, p99 or max, such as `p50: 45ms..60ms`",
+                );
             }
         }
         Expect::Loss(e) => {
@@ -341,7 +439,12 @@ fn one(v: &mut Validator<'_>, path: &[Path<'_>], expect: &Expect, flows: &[&str]
                 v.error(at(v, "flow"), format!("the test has no stream `{}`", e.flow), "unknown", help);
             }
             if e.outage.is_none() && e.lost.is_none() && e.reordered.is_none() && e.duplicated.is_none() && whole {
-                v.error(v.place(path), "the expectation bounds nothing", "of what?", "add outage, lost, reordered or duplicated, such as `outage: <1s`");
+                v.error(
+                    v.place(path),
+                    "the expectation bounds nothing",
+                    "of what?",
+                    "add outage, lost, reordered or duplicated, such as `outage: <1s`",
+                );
             }
         }
     }
@@ -355,7 +458,8 @@ fn count(v: &mut Validator<'_>, count: Option<u32>, loc: Loc) {
 
 fn speakers(v: &mut Validator<'_>, s: &Selector, loc: Loc, what: &str, is: fn(&crate::node::Node) -> bool) {
     let selected = selector(v, s, loc);
-    let mute: Vec<&NodeName> = selected.iter().filter(|n| v.nodes().get(**n).is_some_and(|n| !is(n))).copied().collect();
+    let mute: Vec<&NodeName> =
+        selected.iter().filter(|n| v.nodes().get(**n).is_some_and(|n| !is(n))).copied().collect();
     if !selected.is_empty() && mute.len() == selected.len() && v.intact(&["nodes".into()]) {
         let speaks: Vec<&str> = v.nodes().iter().filter(|(_, n)| is(n)).map(|(n, _)| n.as_str()).collect();
         let help = suggest("", &format!("nodes that speak {what}"), speaks.iter().copied());

@@ -28,7 +28,12 @@ pub(super) fn check(v: &mut Validator<'_>) {
             v.known_node(end.node.as_str(), at!(v, "links", l, "endpoints", e, "node"));
             let here = at!(v, "links", l, "endpoints", e, "interface");
             if e == 1 && a.end() == b.end() {
-                v.error(here, format!("the link joins {} to itself", a.end()), "the same end", "a link has two different ends");
+                v.error(
+                    here,
+                    format!("the link joins {} to itself", a.end()),
+                    "the same end",
+                    "a link has two different ends",
+                );
                 continue;
             }
             match v.ends.get(&end.end()) {
@@ -66,7 +71,12 @@ pub(super) fn check(v: &mut Validator<'_>) {
         }
         let kinds = [v.kind(&a.node), v.kind(&b.node)];
         if kinds == [Some(NodeKind::Host); 2] {
-            v.error(at!(v, "links", l), "both ends of the link are interfaces of the host", "this link", "join them on the host itself, or put a node between");
+            v.error(
+                at!(v, "links", l),
+                "both ends of the link are interfaces of the host",
+                "this link",
+                "join them on the host itself, or put a node between",
+            );
         }
         mtu(v, l, link, pool6(link));
         impairments(v, l, link);
@@ -76,7 +86,12 @@ pub(super) fn check(v: &mut Validator<'_>) {
         let ends = v.ends_of.get(name).map_or(0, Vec::len);
         if node.kind == NodeKind::Lan && ends < 2 && whole {
             let said = if ends == 0 { "no link".to_string() } else { "one link".to_string() };
-            v.warning(v.key(&["nodes".into(), name.into()]), format!("the lan `{name}` has {said}, so it joins nothing"), "this lan", "");
+            v.warning(
+                v.key(&["nodes".into(), name.into()]),
+                format!("the lan `{name}` has {said}, so it joins nothing"),
+                "this lan",
+                "",
+            );
         }
         if node.kind == NodeKind::Host && ends != 1 && whole {
             v.error(
@@ -100,19 +115,32 @@ fn endpoint(v: &mut Validator<'_>, l: usize, e: usize, end: &Endpoint) {
             ("mac", end.mac.is_some(), "leave it out"),
             ("cost", end.cost.is_some(), "the cost belongs to the router's end"),
         ];
-        let wrong: Vec<_> = said.iter().filter(|s| s.1).map(|(k, _, help)| (*k, v.key(&["links".into(), l.into(), "endpoints".into(), e.into(), (*k).into()]), *help)).collect();
+        let wrong: Vec<_> = said
+            .iter()
+            .filter(|s| s.1)
+            .map(|(k, _, help)| {
+                (*k, v.key(&["links".into(), l.into(), "endpoints".into(), e.into(), (*k).into()]), *help)
+            })
+            .collect();
         for (key, loc, help) in wrong {
             v.error(loc, format!("`{}` is {what} and takes no `{key}`", end.end()), "not here", help);
         }
     }
     if end.cost.is_some_and(|c| !(1..=65535).contains(&c)) {
         v.error(path(v, "cost"), "an OSPF cost lies between 1 and 65535 (RFC 2328 §C.3)", "", "");
-    } else if end.cost.is_some() && v.nodes().get(&end.node).is_some_and(|n| n.ospf.is_none() && n.config.is_none() && n.kind != NodeKind::Lan) {
+    } else if end.cost.is_some()
+        && v.nodes().get(&end.node).is_some_and(|n| n.ospf.is_none() && n.config.is_none() && n.kind != NodeKind::Lan)
+    {
         let help = format!("give {} `ospf: {{area: 0}}`, or leave the cost out", end.node);
         v.warning(path(v, "cost"), format!("`cost` changes nothing: {} does not speak OSPF", end.node), "unused", help);
     }
     if end.interface.as_str() == "mgmt0" && v.lab.spec.management.is_some() {
-        v.error(path(v, "interface"), "`mgmt0` is the interface of the management network", "taken", "give this interface another name, such as eth1");
+        v.error(
+            path(v, "interface"),
+            "`mgmt0` is the interface of the management network",
+            "taken",
+            "give this interface another name, such as eth1",
+        );
     }
     if let Some(acl) = &end.acl {
         for (side, rules) in [("in", &acl.ingress), ("out", &acl.egress)] {
@@ -144,9 +172,15 @@ fn mtu(v: &mut Validator<'_>, l: usize, link: &Link, pool6: bool) {
         );
         return;
     }
-    let v6 = link.endpoints.iter().enumerate().find_map(|(e, end)| end.addresses.iter().position(|a| a.addr().is_ipv6()).map(|i| (e, i)));
+    let v6 = link
+        .endpoints
+        .iter()
+        .enumerate()
+        .find_map(|(e, end)| end.addresses.iter().position(|a| a.addr().is_ipv6()).map(|i| (e, i)));
     if mtu < MTU_V6 && (v6.is_some() || pool6) {
-        let mut d = Diagnostic::error(format!("IPv6 needs an MTU of at least {MTU_V6}, this link has {mtu} (RFC 8200 §5)")).at(here, "too small for IPv6");
+        let mut d =
+            Diagnostic::error(format!("IPv6 needs an MTU of at least {MTU_V6}, this link has {mtu} (RFC 8200 §5)"))
+                .at(here, "too small for IPv6");
         d = match v6 {
             Some((e, i)) => d.at(at!(v, "links", l, "endpoints", e, "addresses", i), "an IPv6 address on it"),
             None => d.at(at!(v, "addressing", "links", "pool6"), "it gets IPv6 addresses from here"),
@@ -190,11 +224,19 @@ pub(super) fn impair(i: &Impair) -> Vec<(Severity, &'static str, String, &'stati
     if i.jitter.is_some_and(|j| !j.0.is_zero()) && delay.0.is_zero() {
         out.push((Error, "jitter", "`jitter` varies a delay, and there is none".to_string(), "add `delay`"));
     } else if i.jitter.is_some_and(|j| j > delay) {
-        let message = format!("a jitter of {} around a delay of {delay} would send frames before they came; these go at once", i.jitter.unwrap_or_default());
+        let message = format!(
+            "a jitter of {} around a delay of {delay} would send frames before they came; these go at once",
+            i.jitter.unwrap_or_default()
+        );
         out.push((Warning, "jitter", message, "make it at most the delay"));
     }
     if i.reorder.is_some_and(|r| r.0 > 0.0) && delay.0.is_zero() {
-        out.push((Error, "reorder", "`reorder` lets frames overtake delayed ones, and none is delayed".into(), "add `delay`"));
+        out.push((
+            Error,
+            "reorder",
+            "`reorder` lets frames overtake delayed ones, and none is delayed".into(),
+            "add `delay`",
+        ));
     }
     if i.limit == Some(0) {
         out.push((Error, "limit", "a wire that holds no frame passes none".into(), "leave `limit` out for 1000"));

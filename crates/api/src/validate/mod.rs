@@ -95,7 +95,15 @@ pub(crate) fn validate(cx: &Context<'_>) -> Vec<Diagnostic> {
     let mut v = Validator {
         lab: cx.lab,
         spec: cx.tree.get("spec"),
-        by_name: cx.tree.get("spec").and_then(|s| s.get("nodes")).and_then(Tree::map).into_iter().flatten().map(|e| (e.0.text.as_str(), e)).collect(),
+        by_name: cx
+            .tree
+            .get("spec")
+            .and_then(|s| s.get("nodes"))
+            .and_then(Tree::map)
+            .into_iter()
+            .flatten()
+            .map(|e| (e.0.text.as_str(), e))
+            .collect(),
         groups: cx.groups,
         broken: cx.broken,
         damaged: cx.damaged,
@@ -104,7 +112,11 @@ pub(crate) fn validate(cx: &Context<'_>) -> Vec<Diagnostic> {
         found: Vec::new(),
     };
     if cx.lab.spec.nodes.is_empty() && v.intact(&["nodes".into()]) {
-        v.found.push(Diagnostic::error("the lab has no nodes").at(at!(v, "nodes"), "none here").help("add one: `nodes: {h1: {}}`"));
+        v.found.push(
+            Diagnostic::error("the lab has no nodes")
+                .at(at!(v, "nodes"), "none here")
+                .help("add one: `nodes: {h1: {}}`"),
+        );
     }
     links::check(&mut v);
     addresses::check(&mut v);
@@ -204,7 +216,8 @@ impl<'a> Validator<'a> {
             return false;
         }
         let known: Vec<String> = self.interfaces(&end.node);
-        let help = suggest(end.interface.as_str(), &format!("interfaces of {}", end.node), known.iter().map(String::as_str));
+        let help =
+            suggest(end.interface.as_str(), &format!("interfaces of {}", end.node), known.iter().map(String::as_str));
         self.error(loc, format!("no link ends at `{end}`"), "no such end", help);
         false
     }
@@ -243,7 +256,9 @@ impl<'a> Validator<'a> {
                     Some(Mark::Open) => {
                         let from = path.iter().position(|(n, _)| *n == to).unwrap_or(0);
                         let cycle: Vec<&str> = path[from..].iter().map(|(n, _)| *n).collect();
-                        let mut d = Diagnostic::error(format!("{what}: {} → {to}", cycle.join(" → "))).at(loc, "this closes the circle").help(help);
+                        let mut d = Diagnostic::error(format!("{what}: {} → {to}", cycle.join(" → ")))
+                            .at(loc, "this closes the circle")
+                            .help(help);
                         for (n, next) in &path[from..path.len() - 1] {
                             let (to, loc) = edges[n][*next - 1];
                             d = d.at(loc, format!("{n} needs {to}"));

@@ -12,8 +12,8 @@ use crate::values::{NodeName, Span};
 
 /// FRR's daemons, as of FRR 10.
 pub(super) const DAEMONS: [&str; 22] = [
-    "zebra", "staticd", "bgpd", "ospfd", "ospf6d", "isisd", "ripd", "ripngd", "pimd", "pim6d", "ldpd", "nhrpd", "eigrpd", "babeld", "sharpd", "pbrd",
-    "bfdd", "fabricd", "vrrpd", "pathd", "mgmtd", "watchfrr",
+    "zebra", "staticd", "bgpd", "ospfd", "ospf6d", "isisd", "ripd", "ripngd", "pimd", "pim6d", "ldpd", "nhrpd",
+    "eigrpd", "babeld", "sharpd", "pbrd", "bfdd", "fabricd", "vrrpd", "pathd", "mgmtd", "watchfrr",
 ];
 
 /// Fields that only some kinds have.
@@ -56,7 +56,12 @@ pub(super) fn check(v: &mut Validator<'_>) {
             }
             if matches!(v.kind(other), Some(NodeKind::Lan | NodeKind::Host)) {
                 let help = "wait for a node that runs something";
-                v.error(here, format!("`{other}` is never \"ready\": a {} runs nothing", v.nodes()[other].kind.as_str()), "", help);
+                v.error(
+                    here,
+                    format!("`{other}` is never \"ready\": a {} runs nothing", v.nodes()[other].kind.as_str()),
+                    "",
+                    help,
+                );
             }
             edges.entry(name.as_str()).or_default().push((other.as_str(), here));
         }
@@ -72,18 +77,33 @@ pub(super) fn check(v: &mut Validator<'_>) {
         if let Some(ospf) = &node.ospf {
             self::ospf(v, name, ospf);
         }
-        for (key, id) in [("bgp", node.bgp.as_ref().and_then(|b| b.router_id)), ("ospf", node.ospf.as_ref().and_then(|o| o.router_id))] {
+        for (key, id) in [
+            ("bgp", node.bgp.as_ref().and_then(|b| b.router_id)),
+            ("ospf", node.ospf.as_ref().and_then(|o| o.router_id)),
+        ] {
             let Some(id) = id else { continue };
             let here = at!(v, "nodes", name, key, "router-id");
             if id.is_unspecified() {
-                v.error(here, "0.0.0.0 is no router id (RFC 6286 §2.1)", "", "leave it out: it is the first loopback address");
+                v.error(
+                    here,
+                    "0.0.0.0 is no router id (RFC 6286 §2.1)",
+                    "",
+                    "leave it out: it is the first loopback address",
+                );
             }
             match router_ids.get(&id) {
                 Some(first) if *first != name => {
-                    let k = if v.nodes()[*first].bgp.as_ref().is_some_and(|b| b.router_id == Some(id)) { "bgp" } else { "ospf" };
+                    let k = if v.nodes()[*first].bgp.as_ref().is_some_and(|b| b.router_id == Some(id)) {
+                        "bgp"
+                    } else {
+                        "ospf"
+                    };
                     let there = at!(v, "nodes", *first, k, "router-id");
-                    let d = Diagnostic::error(format!("{first} and {name} have the same router id {id}")).at(here, "again here").at(there, "first here");
-                    v.found.push(d.help("a router id names one router; leave it out to have the first loopback address"));
+                    let d = Diagnostic::error(format!("{first} and {name} have the same router id {id}"))
+                        .at(here, "again here")
+                        .at(there, "first here");
+                    v.found
+                        .push(d.help("a router id names one router; leave it out to have the first loopback address"));
                 }
                 _ => {
                     router_ids.insert(id, name);
@@ -104,15 +124,24 @@ pub(super) fn check(v: &mut Validator<'_>) {
             }
         }
     }
-    v.cycles(&edges, "nodes wait for each other in a circle", "none of them would ever start; take one `wait-for` away");
+    v.cycles(
+        &edges,
+        "nodes wait for each other in a circle",
+        "none of them would ever start; take one `wait-for` away",
+    );
     management(v);
 }
 
 fn kind_fields(v: &mut Validator<'_>, name: &NodeName, node: &Node) {
     let here = |v: &Validator<'_>, k: &str| v.key(&["nodes".into(), name.into(), k.into()]);
-    let said: Vec<&str> = FIELDS.iter().filter(|(k, kinds)| !kinds.contains(&node.kind) && v.says(name, k)).map(|(k, _)| *k).collect();
+    let said: Vec<&str> =
+        FIELDS.iter().filter(|(k, kinds)| !kinds.contains(&node.kind) && v.says(name, k)).map(|(k, _)| *k).collect();
     for field in said {
-        let kinds = FIELDS.iter().find(|(f, _)| *f == field).map(|(_, k)| k.iter().map(|k| k.as_str()).collect::<Vec<_>>().join(" and ")).unwrap_or_default();
+        let kinds = FIELDS
+            .iter()
+            .find(|(f, _)| *f == field)
+            .map(|(_, k)| k.iter().map(|k| k.as_str()).collect::<Vec<_>>().join(" and "))
+            .unwrap_or_default();
         let kind = node.kind.as_str();
         let help = match node.kind {
             NodeKind::Linux => format!("set `kind: frr` for {name}, or write it under `kinds: {{frr: …}}`"),
@@ -122,14 +151,29 @@ fn kind_fields(v: &mut Validator<'_>, name: &NodeName, node: &Node) {
     }
     if node.kind == NodeKind::Host && node.host.is_none() && v.intact(&["nodes".into(), name.into()]) {
         let loc = v.key(&["nodes".into(), name.into()]);
-        v.error(loc, format!("`{name}` does not say which interface of the host it is"), "`host` is missing", "add `host: {interface: eth0}`");
+        v.error(
+            loc,
+            format!("`{name}` does not say which interface of the host it is"),
+            "`host` is missing",
+            "add `host: {interface: eth0}`",
+        );
     }
     for key in node.sysctls.keys() {
         if !key.starts_with("net.") {
             let help = "only net.* belongs to a node's namespace; the rest is the whole machine's and is not touched";
-            v.error(v.key(&["nodes".into(), name.into(), "sysctls".into(), key.into()]), format!("`{key}` is not a setting of a node"), "not net.*", help);
+            v.error(
+                v.key(&["nodes".into(), name.into(), "sysctls".into(), key.into()]),
+                format!("`{key}` is not a setting of a node"),
+                "not net.*",
+                help,
+            );
         } else if key.contains("..") || key.contains('/') && key.contains("./") {
-            v.error(v.key(&["nodes".into(), name.into(), "sysctls".into(), key.into()]), format!("`{key}` is not the name of a setting"), "", "");
+            v.error(
+                v.key(&["nodes".into(), name.into(), "sysctls".into(), key.into()]),
+                format!("`{key}` is not the name of a setting"),
+                "",
+                "",
+            );
         }
     }
 }
@@ -144,8 +188,11 @@ fn groups(v: &mut Validator<'_>, name: &NodeName, node: &Node) {
         if let Some(close) = closest(g, declared.iter().map(|(d, _)| d.as_str())) {
             let there = declared.iter().find(|(d, _)| d == close).map_or(Loc::NOWHERE, |(_, l)| *l);
             let here = at!(v, "nodes", name, "groups", i);
-            let d = Diagnostic::warning(format!("no group `{g}` is declared, so nothing is inherited from it")).at(here, "a tag only").at(there, "did you mean this?");
-            v.found.push(d.help(format!("write `{close}`, or declare `{g}` under `groups` if it is meant to be another")));
+            let d = Diagnostic::warning(format!("no group `{g}` is declared, so nothing is inherited from it"))
+                .at(here, "a tag only")
+                .at(there, "did you mean this?");
+            v.found
+                .push(d.help(format!("write `{close}`, or declare `{g}` under `groups` if it is meant to be another")));
         }
     }
 }
@@ -163,14 +210,29 @@ fn route(v: &mut Validator<'_>, name: &NodeName, i: usize, route: &StaticRoute) 
         }
     }
     if route.blackhole && (route.via.is_some() || route.dev.is_some()) {
-        v.error(at(v, "blackhole"), "a blackhole throws packets away, so it has neither `via` nor `dev`", "", "keep one or the other");
+        v.error(
+            at(v, "blackhole"),
+            "a blackhole throws packets away, so it has neither `via` nor `dev`",
+            "",
+            "keep one or the other",
+        );
     }
     let whole = v.intact(&["nodes".into(), name.into(), "routes".into(), i.into()]);
     if !route.blackhole && route.via.is_none() && route.dev.is_none() && whole {
-        v.error(at(v, "to"), "the route does not say where packets go", "to where?", "add `via: ADDRESS`, `dev: INTERFACE`, or `blackhole: true`");
+        v.error(
+            at(v, "to"),
+            "the route does not say where packets go",
+            "to where?",
+            "add `via: ADDRESS`, `dev: INTERFACE`, or `blackhole: true`",
+        );
     }
     if matches!(route.to, Destination::Default(_)) && route.via.is_none() && (route.dev.is_some() || route.blackhole) {
-        v.error(at(v, "to"), "without `via`, `default` does not say which family it is of", "IPv4 or IPv6?", "write 0.0.0.0/0 or ::/0");
+        v.error(
+            at(v, "to"),
+            "without `via`, `default` does not say which family it is of",
+            "IPv4 or IPv6?",
+            "write 0.0.0.0/0 or ::/0",
+        );
     }
     if let Some(dev) = route.dev.as_ref().filter(|_| v.intact(&["links".into()])) {
         let known = v.interfaces(name);
@@ -179,7 +241,8 @@ fn route(v: &mut Validator<'_>, name: &NodeName, i: usize, route: &StaticRoute) 
             v.error(at(v, "dev"), format!("{name} has no interface `{dev}`"), "unknown", help);
         }
     }
-    let mixed = matches!((&route.to, route.via), (Destination::Net(n), Some(via)) if n.addr().is_ipv4() != via.is_ipv4());
+    let mixed =
+        matches!((&route.to, route.via), (Destination::Net(n), Some(via)) if n.addr().is_ipv4() != via.is_ipv4());
     if let (Some(via), None, false) = (route.via, &route.dev, mixed) {
         unreachable_hop(v, name, via, |v| at(v, "via"));
     }
@@ -198,7 +261,11 @@ fn unreachable_hop(v: &mut Validator<'_>, name: &NodeName, via: IpAddr, here: im
     let ends = v.ends_of.get(name).cloned().unwrap_or_default();
     let mut nets: Vec<&ipnet::IpNet> = Vec::new();
     for (l, e) in ends {
-        let mut own = v.lab.spec.links[l].endpoints[e].addresses.iter().filter(|a| a.addr().is_ipv4() == via.is_ipv4()).peekable();
+        let mut own = v.lab.spec.links[l].endpoints[e]
+            .addresses
+            .iter()
+            .filter(|a| a.addr().is_ipv4() == via.is_ipv4())
+            .peekable();
         if own.peek().is_none() {
             return;
         }
@@ -212,8 +279,17 @@ fn unreachable_hop(v: &mut Validator<'_>, name: &NodeName, via: IpAddr, here: im
         return;
     }
     let list = nets.iter().map(|n| n.trunc().to_string()).collect::<Vec<_>>().join(", ");
-    let help = if list.is_empty() { format!("{name} has no addresses of this family") } else { format!("{name} is in {list}") };
-    v.warning(here(v), format!("{name} cannot reach the next hop {via}: it is in none of its subnets"), "the kernel will refuse the route", help);
+    let help = if list.is_empty() {
+        format!("{name} has no addresses of this family")
+    } else {
+        format!("{name} is in {list}")
+    };
+    v.warning(
+        here(v),
+        format!("{name} cannot reach the next hop {via}: it is in none of its subnets"),
+        "the kernel will refuse the route",
+        help,
+    );
 }
 
 fn empty(command: &Command) -> bool {
@@ -226,14 +302,33 @@ fn empty(command: &Command) -> bool {
 fn processes(v: &mut Validator<'_>, name: &NodeName, node: &Node) {
     for (process, p) in &node.run {
         let key = |v: &Validator<'_>| v.key(&["nodes".into(), name.into(), "run".into(), process.into()]);
-        if process.is_empty() || process.contains('/') || process.contains(char::is_whitespace) || process.starts_with('.') {
-            v.error(key(v), format!("{process:?} cannot name a process"), "", "it becomes a file name: no '/', no white space, no '.' at the start");
+        if process.is_empty()
+            || process.contains('/')
+            || process.contains(char::is_whitespace)
+            || process.starts_with('.')
+        {
+            v.error(
+                key(v),
+                format!("{process:?} cannot name a process"),
+                "",
+                "it becomes a file name: no '/', no white space, no '.' at the start",
+            );
         }
         if empty(&p.command) {
-            v.error(at!(v, "nodes", name, "run", process, "command"), format!("the process `{process}` has no command"), "empty", "");
+            v.error(
+                at!(v, "nodes", name, "run", process, "command"),
+                format!("the process `{process}` has no command"),
+                "empty",
+                "",
+            );
         }
         if p.workdir.as_ref().is_some_and(|w| !w.starts_with('/')) {
-            v.error(at!(v, "nodes", name, "run", process, "workdir"), "a working directory is an absolute path inside the node", "", "");
+            v.error(
+                at!(v, "nodes", name, "run", process, "workdir"),
+                "a working directory is an absolute path inside the node",
+                "",
+                "",
+            );
         }
         env(v, p.env.keys(), &["nodes".into(), name.into(), "run".into(), process.into(), "env".into()]);
         if node.kind == NodeKind::Frr && DAEMONS.contains(&process.as_str()) {
@@ -273,21 +368,39 @@ fn files(v: &mut Validator<'_>, name: &NodeName, node: &Node) {
         if !path.starts_with('/') {
             v.error(key, format!("`{path}` is not an absolute path"), "", format!("inside the node: /{path}"));
         } else if parts.iter().any(|p| p.is_empty() || *p == "." || *p == "..") || path.contains('\0') {
-            v.error(key, format!("`{path}` does not name a file"), "", "a path without `.`, `..`, `//` or a `/` at the end");
+            v.error(
+                key,
+                format!("`{path}` does not name a file"),
+                "",
+                "a path without `.`, `..`, `//` or a `/` at the end",
+            );
         } else if matches!(parts[0], "proc" | "sys" | "dev") {
-            v.error(key, format!("/{} belongs to the kernel and takes no files", parts[0]), "", "for settings of the kernel there is `sysctls`");
+            v.error(
+                key,
+                format!("/{} belongs to the kernel and takes no files", parts[0]),
+                "",
+                "for settings of the kernel there is `sysctls`",
+            );
         } else if let Some(dir) = path.match_indices('/').skip(1).map(|(i, _)| &path[..i]).find(|d| paths.contains(d)) {
             let there = v.key(&["nodes".into(), name.into(), "files".into(), dir.into()]);
-            let d = Diagnostic::error(format!("`{dir}` is a file, so `{path}` cannot be in it")).at(key, "this").at(there, "is in this");
+            let d = Diagnostic::error(format!("`{dir}` is a file, so `{path}` cannot be in it"))
+                .at(key, "this")
+                .at(there, "is in this");
             v.found.push(d);
         }
         if let Some(mode) = &f.mode
             && u32::from_str_radix(mode.strip_prefix("0o").unwrap_or(mode), 8).map_or(true, |m| m > 0o7777)
         {
             let here = at!(v, "nodes", name, "files", path, "mode");
-            v.error(here, format!("{mode:?} is not a mode: permission bits in octal"), "", "such as \"0644\" or \"0755\"");
+            v.error(
+                here,
+                format!("{mode:?} is not a mode: permission bits in octal"),
+                "",
+                "such as \"0644\" or \"0755\"",
+            );
         }
-        if f.owner.as_ref().is_some_and(|o| o.is_empty() || o.split(':').count() > 2 || o.split(':').any(str::is_empty)) {
+        if f.owner.as_ref().is_some_and(|o| o.is_empty() || o.split(':').count() > 2 || o.split(':').any(str::is_empty))
+        {
             v.error(at!(v, "nodes", name, "files", path, "owner"), "an owner is USER or USER:GROUP", "", "");
         }
         if f.template {
@@ -301,26 +414,46 @@ fn template(v: &mut Validator<'_>, text: &str, here: impl Fn(&Validator<'_>) -> 
     if let Err(e) = minijinja::Environment::new().template_from_str(text) {
         let line = e.line().map(|l| format!("line {l} of the text: ")).unwrap_or_default();
         let why = e.detail().map_or_else(|| e.to_string(), String::from);
-        v.error(here(v), format!("the template cannot be read: {line}{why}"), "this text", "`{{ name }}` puts a fact in; `{% raw %}…{% endraw %}` keeps braces");
+        v.error(
+            here(v),
+            format!("the template cannot be read: {line}{why}"),
+            "this text",
+            "`{{ name }}` puts a fact in; `{% raw %}…{% endraw %}` keeps braces",
+        );
     }
 }
 
 fn limits(v: &mut Validator<'_>, name: &NodeName, node: &Node) {
     if node.cpu.is_some_and(|c| !(0.01..=1024.0).contains(&c)) {
-        v.error(at!(v, "nodes", name, "cpu"), "a share of the processor lies between 0.01 and 1024 cores", "", "0.5 is half a core");
+        v.error(
+            at!(v, "nodes", name, "cpu"),
+            "a share of the processor lies between 0.01 and 1024 cores",
+            "",
+            "0.5 is half a core",
+        );
     }
     if node.memory.is_some_and(|m| m.0 < 1 << 20) {
         v.error(at!(v, "nodes", name, "memory"), "no program runs in less than 1MiB", "", "such as 256MiB");
     }
     if node.pids.is_some_and(|p| p < 2) {
-        v.error(at!(v, "nodes", name, "pids"), "a node that runs anything needs at least 2 processes", "", "its init and the program");
+        v.error(
+            at!(v, "nodes", name, "pids"),
+            "a node that runs anything needs at least 2 processes",
+            "",
+            "its init and the program",
+        );
     }
 }
 
 fn bgp(v: &mut Validator<'_>, name: &NodeName, bgp: &Bgp) {
     let at = |v: &Validator<'_>, k: &str| at!(v, "nodes", name, "bgp", k);
     if bgp.asn == 0 {
-        v.error(at(v, "as"), "AS 0 is reserved (RFC 7607)", "", "64512 to 65534 and 4200000000 to 4294967294 are for private use (RFC 6996)");
+        v.error(
+            at(v, "as"),
+            "AS 0 is reserved (RFC 7607)",
+            "",
+            "64512 to 65534 and 4200000000 to 4294967294 are for private use (RFC 6996)",
+        );
     }
     if bgp.maximum_paths.is_some_and(|m| !(1..=256).contains(&m)) {
         v.error(at(v, "maximum-paths"), "FRR uses 1 to 256 equal paths", "", "");
@@ -338,7 +471,12 @@ fn bgp(v: &mut Validator<'_>, name: &NodeName, bgp: &Bgp) {
         }
         let linked = peers.contains(peer) || over_lan || v.nodes()[peer].bgp.as_ref().is_some_and(|b| b.asn == bgp.asn);
         if !linked {
-            v.warning(key, format!("{name} has no link to {peer}, so there is no session to expect an AS of"), "unused", "");
+            v.warning(
+                key,
+                format!("{name} has no link to {peer}, so there is no session to expect an AS of"),
+                "unused",
+                "",
+            );
         }
     }
     for (i, net) in bgp.networks.iter().enumerate() {
@@ -351,9 +489,16 @@ fn bgp(v: &mut Validator<'_>, name: &NodeName, bgp: &Bgp) {
         }
     }
     match (bgp.keepalive, bgp.hold) {
-        (_, Some(h)) if !h.0.is_zero() && h.0.as_secs() < 3 && seconds(bgp.hold) => v.error(at(v, "hold"), "a hold time is 0s (never) or at least 3s (RFC 4271 §4.2)", "", ""),
+        (_, Some(h)) if !h.0.is_zero() && h.0.as_secs() < 3 && seconds(bgp.hold) => {
+            v.error(at(v, "hold"), "a hold time is 0s (never) or at least 3s (RFC 4271 §4.2)", "", "")
+        }
         (Some(k), Some(h)) if k > h && !h.0.is_zero() => {
-            v.error(at(v, "keepalive"), format!("keepalives every {k} are later than the hold time of {h}"), "", "a third of the hold time is usual");
+            v.error(
+                at(v, "keepalive"),
+                format!("keepalives every {k} are later than the hold time of {h}"),
+                "",
+                "a third of the hold time is usual",
+            );
         }
         _ => {}
     }
@@ -369,7 +514,12 @@ fn ospf(v: &mut Validator<'_>, name: &NodeName, ospf: &Ospf) {
     if let (Some(h), Some(d)) = (ospf.hello, ospf.dead)
         && d <= h
     {
-        v.error(at(v, "dead"), format!("a neighbour would be dead after {d}, before its next hello ({h})"), "", "four times the hello interval is usual");
+        v.error(
+            at(v, "dead"),
+            format!("a neighbour would be dead after {d}, before its next hello ({h})"),
+            "",
+            "four times the hello interval is usual",
+        );
     }
 }
 
@@ -384,7 +534,12 @@ fn management(v: &mut Validator<'_>) {
                 v.error(here, format!("`{}` is a {} and listens on nothing", p.node, node.kind.as_str()), "", "");
             } else if node.management == Some(false) {
                 let help = format!("take `management: false` away from {}", p.node);
-                v.error(here, format!("`{}` is not in the management network, so no port leads to it", p.node), "", help);
+                v.error(
+                    here,
+                    format!("`{}` is not in the management network, so no port leads to it", p.node),
+                    "",
+                    help,
+                );
             }
         }
         for (key, port) in [("port", p.port), ("node-port", p.node_port)] {
@@ -393,7 +548,9 @@ fn management(v: &mut Validator<'_>) {
             }
         }
         match seen.get(&(p.port, p.udp)) {
-            Some((address, first)) if *address == p.address || [*address, p.address].iter().flatten().any(IpAddr::is_unspecified) => {
+            Some((address, first))
+                if *address == p.address || [*address, p.address].iter().flatten().any(IpAddr::is_unspecified) =>
+            {
                 let there = at!(v, "management", "publish", *first, "port");
                 let d = Diagnostic::error(format!("the port {} of the host is published twice", p.port));
                 let d = d.at(at!(v, "management", "publish", i, "port"), "again here").at(there, "first here");

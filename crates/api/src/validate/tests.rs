@@ -10,7 +10,8 @@ use crate::test::{Fault, Step, Test};
 use crate::values::NodeName;
 
 /// Signals a process can be sent.
-const SIGNALS: [&str; 12] = ["KILL", "TERM", "HUP", "INT", "QUIT", "STOP", "CONT", "USR1", "USR2", "ABRT", "SEGV", "ALRM"];
+const SIGNALS: [&str; 12] =
+    ["KILL", "TERM", "HUP", "INT", "QUIT", "STOP", "CONT", "USR1", "USR2", "ABRT", "SEGV", "ALRM"];
 
 pub(super) fn check(v: &mut Validator<'_>) {
     let tests = &v.lab.spec.tests;
@@ -24,7 +25,10 @@ pub(super) fn check(v: &mut Validator<'_>) {
         match names.get(test.name.as_str()) {
             Some(first) => {
                 let d = Diagnostic::error(format!("two tests are called `{}`", test.name)).at(here, "again here");
-                v.found.push(d.at(at!(v, "tests", *first, "name"), "first here").help("reports and `needs` tell tests apart by their names"));
+                v.found.push(
+                    d.at(at!(v, "tests", *first, "name"), "first here")
+                        .help("reports and `needs` tell tests apart by their names"),
+                );
             }
             None => {
                 names.insert(&test.name, t);
@@ -38,7 +42,11 @@ pub(super) fn check(v: &mut Validator<'_>) {
             if names.contains_key(need.as_str()) {
                 edges.entry(&test.name).or_default().push((need, here));
             } else {
-                let help = suggest(need, "tests of this lab", tests.iter().map(|t| t.name.as_str()).filter(|n| *n != test.name));
+                let help = suggest(
+                    need,
+                    "tests of this lab",
+                    tests.iter().map(|t| t.name.as_str()).filter(|n| *n != test.name),
+                );
                 v.error(here, format!("there is no test `{need}`"), "unknown", help);
             }
         }
@@ -52,14 +60,20 @@ fn one<'a>(v: &mut Validator<'a>, t: usize, test: &'a Test) {
     let judges = !test.expect.is_empty() || test.steps.iter().any(|s| !s.expect.is_empty() || s.exec.is_some());
     if !judges && !test.name.is_empty() && v.intact(&base) {
         let help = "add `expect:` with what must hold; a test that judges nothing would always pass";
-        v.error(at!(v, "tests", t, "name"), format!("the test `{}` expects nothing", test.name), "nothing can fail here", help);
+        v.error(
+            at!(v, "tests", t, "name"),
+            format!("the test `{}` expects nothing", test.name),
+            "nothing can fail here",
+            help,
+        );
     }
     let mut flows: HashMap<&str, usize> = HashMap::new();
     for (i, flow) in test.traffic.iter().enumerate() {
         let path = |v: &Validator<'_>, k: &str| at!(v, "tests", t, "traffic", i, k);
         match flows.get(flow.id.as_str()) {
             Some(first) => {
-                let d = Diagnostic::error(format!("two streams of this test are called `{}`", flow.id)).at(path(v, "id"), "again here");
+                let d = Diagnostic::error(format!("two streams of this test are called `{}`", flow.id))
+                    .at(path(v, "id"), "again here");
                 let d = d.at(at!(v, "tests", t, "traffic", *first, "id"), "first here");
                 v.found.push(d.help("expectations name a stream by its `id`"));
             }
@@ -71,7 +85,12 @@ fn one<'a>(v: &mut Validator<'a>, t: usize, test: &'a Test) {
         expects::runs(v, &flow.from, from);
         expects::target(v, &flow.to, to, Some(&flow.from));
         if flow.size.is_some_and(|s| !(32..=65000).contains(&s)) {
-            v.error(size, "a packet of a stream has 32 to 65000 bytes of payload", "", "the first 32 hold its number and time");
+            v.error(
+                size,
+                "a packet of a stream has 32 to 65000 bytes of payload",
+                "",
+                "the first 32 hold its number and time",
+            );
         }
         expects::family(v, flow.af, af);
     }
@@ -104,16 +123,28 @@ fn step<'a>(v: &mut Validator<'a>, path: &[Path<'_>], step: &'a Step, ids: &mut 
     .collect();
     match said.as_slice() {
         [] if !v.intact(path) => {}
-        [] => v.error(v.place(path), "the step does nothing", "an empty step", "one of fault, expect, wait, exec, undo"),
+        [] => {
+            v.error(v.place(path), "the step does nothing", "an empty step", "one of fault, expect, wait, exec, undo")
+        }
         [_] => {}
         [_, second, ..] => {
             let loc = v.key(&[path, &[(*second).into()]].concat());
-            v.error(loc, format!("a step does one thing, this one has {}", said.join(" and ")), "the second thing", "begin it with `- `, as a step of its own");
+            v.error(
+                loc,
+                format!("a step does one thing, this one has {}", said.join(" and ")),
+                "the second thing",
+                "begin it with `- `, as a step of its own",
+            );
         }
     }
     for (key, is) in [("within", step.within.is_some()), ("hold", step.hold.is_some())] {
         if is && step.expect.is_empty() && v.intact(path) {
-            v.error(v.key(&[path, &[key.into()]].concat()), format!("`{key}` is about expectations, and this step has none"), "", "");
+            v.error(
+                v.key(&[path, &[key.into()]].concat()),
+                format!("`{key}` is about expectations, and this step has none"),
+                "",
+                "",
+            );
         }
     }
     if let Some(exec) = &step.exec {
@@ -138,7 +169,12 @@ fn step<'a>(v: &mut Validator<'a>, path: &[Path<'_>], step: &'a Step, ids: &mut 
             if id == "all" {
                 v.error(loc, "`all` names every fault, so none can be called so", "", "");
             } else if fault.duration.is_none() && ids.insert(id, s).is_some() {
-                v.error(loc, format!("two faults of this test have the id `{id}`"), "again here", "`undo` names a fault by its id");
+                v.error(
+                    loc,
+                    format!("two faults of this test have the id `{id}`"),
+                    "again here",
+                    "`undo` names a fault by its id",
+                );
             }
         }
     }
@@ -179,7 +215,12 @@ fn fault(v: &mut Validator<'_>, path: &[Path<'_>], fault: &Fault) {
         [_] => {}
         [_, second, ..] => {
             let loc = v.key(&[path, &[(*second).into()]].concat());
-            v.error(loc, format!("a fault is one thing, this one is {}", said.join(" and ")), "the second thing", "begin it with `- fault:`, as a step of its own");
+            v.error(
+                loc,
+                format!("a fault is one thing, this one is {}", said.join(" and ")),
+                "the second thing",
+                "begin it with `- fault:`, as a step of its own",
+            );
         }
     }
     let at = |v: &Validator<'_>, keys: &[Path<'_>]| under(v, path, keys);
@@ -192,7 +233,12 @@ fn fault(v: &mut Validator<'_>, path: &[Path<'_>], fault: &Fault) {
             v.error(at(v, &["link-flap".into(), "times".into()]), "a link that flaps 0 times does not flap", "", "");
         }
         if flap.down.0.is_zero() {
-            v.error(at(v, &["link-flap".into(), "down".into()]), "a link that is down for no time does not flap", "", "");
+            v.error(
+                at(v, &["link-flap".into(), "down".into()]),
+                "a link that is down for no time does not flap",
+                "",
+                "",
+            );
         }
     }
     if let Some(i) = &fault.impair {
@@ -201,13 +247,19 @@ fn fault(v: &mut Validator<'_>, path: &[Path<'_>], fault: &Fault) {
         }
         if i.set.is_none() && v.intact(path) {
             let loc = at(v, &["impair".into(), "set".into()]);
-            v.error(loc, "the impairment changes nothing", "empty", "say delay, jitter, loss, rate, duplicate, corrupt or reorder");
+            v.error(
+                loc,
+                "the impairment changes nothing",
+                "empty",
+                "say delay, jitter, loss, rate, duplicate, corrupt or reorder",
+            );
         }
         for (severity, key, message, help) in super::links::impair(&i.set) {
             // A fault is put over what the link already has, which may well have a delay.
             let (l, e) = v.ends.get(&i.end).copied().unwrap_or_default();
             let link = v.lab.spec.links.get(l);
-            let base = link.map(|l| l.endpoints[e].impair.clone().unwrap_or_default().over(&l.impair.clone().unwrap_or_default()));
+            let base = link
+                .map(|l| l.endpoints[e].impair.clone().unwrap_or_default().over(&l.impair.clone().unwrap_or_default()));
             if (key == "limit" || base.is_none_or(|b| b.delay.is_none())) && v.intact(path) {
                 v.say(severity, at(v, &["impair".into(), "set".into(), key.into()]), message, help);
             }
@@ -216,7 +268,9 @@ fn fault(v: &mut Validator<'_>, path: &[Path<'_>], fault: &Fault) {
     if let Some(b) = &fault.blackhole {
         v.known_end(&b.end, at(v, &["blackhole".into(), "end".into()]));
     }
-    for (key, node) in [("node-stop", &fault.node_stop), ("node-kill", &fault.node_kill), ("node-restart", &fault.node_restart)] {
+    for (key, node) in
+        [("node-stop", &fault.node_stop), ("node-kill", &fault.node_kill), ("node-restart", &fault.node_restart)]
+    {
         if let Some(node) = node {
             let loc = at(v, &[key.into()]);
             expects::runs(v, node, loc);
@@ -229,8 +283,10 @@ fn fault(v: &mut Validator<'_>, path: &[Path<'_>], fault: &Fault) {
         {
             let frr = node.kind == NodeKind::Frr;
             if !(node.run.contains_key(&p.process) || frr && super::nodes::DAEMONS.contains(&p.process.as_str())) {
-                let known = node.run.keys().map(String::as_str).chain(super::nodes::DAEMONS.into_iter().filter(|_| frr));
-                let help = suggest(&p.process, &format!("processes of {}", p.node), known.collect::<Vec<_>>().iter().copied());
+                let known =
+                    node.run.keys().map(String::as_str).chain(super::nodes::DAEMONS.into_iter().filter(|_| frr));
+                let help =
+                    suggest(&p.process, &format!("processes of {}", p.node), known.collect::<Vec<_>>().iter().copied());
                 let loc = at(v, &["process-kill".into(), "process".into()]);
                 v.error(loc, format!("{} runs no process `{}`", p.node, p.process), "unknown", help);
             }
@@ -239,7 +295,12 @@ fn fault(v: &mut Validator<'_>, path: &[Path<'_>], fault: &Fault) {
             let name = signal.strip_prefix("SIG").unwrap_or(signal);
             if !SIGNALS.contains(&name) && !signal.parse::<u8>().is_ok_and(|n| (1..=64).contains(&n)) {
                 let help = suggest(name, "signals", SIGNALS);
-                v.error(at(v, &["process-kill".into(), "signal".into()]), format!("there is no signal `{signal}`"), "unknown", help);
+                v.error(
+                    at(v, &["process-kill".into(), "signal".into()]),
+                    format!("there is no signal `{signal}`"),
+                    "unknown",
+                    help,
+                );
             }
         }
     }
@@ -247,7 +308,9 @@ fn fault(v: &mut Validator<'_>, path: &[Path<'_>], fault: &Fault) {
         let (a, b) = (at(v, &["partition".into(), "between".into()]), at(v, &["partition".into(), "and".into()]));
         let (one, two) = (expects::selector(v, &p.between, a), expects::selector(v, &p.and, b));
         if let Some(both) = one.iter().find(|n| two.contains(n)) {
-            let d = Diagnostic::error(format!("`{both}` is on both sides of the partition")).at(b, "here").at(a, "and here");
+            let d = Diagnostic::error(format!("`{both}` is on both sides of the partition"))
+                .at(b, "here")
+                .at(a, "and here");
             v.found.push(d);
         } else if !one.is_empty() && !two.is_empty() {
             let crosses = |l: &&crate::link::Link| {
@@ -255,7 +318,12 @@ fn fault(v: &mut Validator<'_>, path: &[Path<'_>], fault: &Fault) {
                 one.contains(&x) && two.contains(&y) || one.contains(&y) && two.contains(&x)
             };
             if !v.lab.spec.links.iter().any(|l| crosses(&l)) {
-                v.error(a, "no link joins the two sides of the partition, so it would cut nothing", "", "it takes down the links between nodes of one side and nodes of the other");
+                v.error(
+                    a,
+                    "no link joins the two sides of the partition, so it would cut nothing",
+                    "",
+                    "it takes down the links between nodes of one side and nodes of the other",
+                );
             }
         }
     }
@@ -264,6 +332,11 @@ fn fault(v: &mut Validator<'_>, path: &[Path<'_>], fault: &Fault) {
 /// Reports an end at an interface of the host, which is not the lab's to change.
 fn outside(v: &mut Validator<'_>, node: &NodeName, loc: Loc) {
     if v.kind(node) == Some(NodeKind::Host) {
-        v.error(loc, format!("`{node}` is an interface of the host, whose frames are not the lab's to impair"), "", "name the other end of the link");
+        v.error(
+            loc,
+            format!("`{node}` is an interface of the host, whose frames are not the lab's to impair"),
+            "",
+            "name the other end of the link",
+        );
     }
 }

@@ -14,7 +14,13 @@ fn dir() -> PathBuf {
 fn said(name: &str) -> String {
     let read = |path: &Path| netloom_api::load::read_limited(&dir().join(path));
     let mut options = Options::file(name);
-    let options = Options { read: &read, env: &|_| None, set: std::mem::take(&mut options.set), input: options.input, name: None };
+    let options = Options {
+        read: &read,
+        env: &|_| None,
+        set: std::mem::take(&mut options.set),
+        input: options.input,
+        name: None,
+    };
     match load(&options) {
         Ok(loaded) => format!("loads\n\n{}", loaded.warnings.render(false, 120)),
         Err(e) => e.render(false, 120),
@@ -23,8 +29,11 @@ fn said(name: &str) -> String {
 
 #[test]
 fn every_mistake_is_said_with_its_place() {
-    let mut names: Vec<String> =
-        std::fs::read_dir(dir()).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).filter(|n| n.ends_with(".yaml")).collect();
+    let mut names: Vec<String> = std::fs::read_dir(dir())
+        .unwrap()
+        .map(|e| e.unwrap().file_name().into_string().unwrap())
+        .filter(|n| n.ends_with(".yaml"))
+        .collect();
     names.sort();
     assert!(names.len() > 30, "the table of bad files is gone");
     let mut settings = insta::Settings::clone_current();
