@@ -209,3 +209,21 @@ fn times_the_protocols_cannot_say_are_refused() {
     let text: Vec<String> = errors.iter().map(ToString::to_string).collect();
     assert!(text.len() == 2 && text[0].contains("ospf.hello") && text[1].contains("bgp.keepalive"), "{text:?}");
 }
+
+#[test]
+fn frr_takes_what_the_examples_make() {
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
+    let mut seen = 0;
+    for entry in std::fs::read_dir(&examples).unwrap().flatten() {
+        for file in std::fs::read_dir(entry.path()).into_iter().flatten().flatten() {
+            if file.path().extension().is_some_and(|e| e == "yaml") {
+                let loaded = netloom_api::load(&netloom_api::Options::file(file.path()));
+                // Parts that others include are no labs of their own.
+                let Ok(loaded) = loaded else { continue };
+                check_with_frr(&planned(&loaded.lab, None));
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen >= 4, "{seen} labs below {}", examples.display());
+}
