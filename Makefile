@@ -46,7 +46,7 @@ test-vm: ## Run what this kernel may lack (netem) under Debian's, in a virtual m
 	$(CARGO) dev vm-tests
 
 test-setup: setup ## Prove the set-up on a bare Debian made by debootstrap (a minute, needs a mirror)
-	$(CARGO) dev setup-proof
+	$(CARGO) dev setup-proof $(PROOF)
 
 bench: setup-bench build ## Measure against the floor, ip, mininet and hand-made links; fails below the goals
 	$(CARGO) dev bench
