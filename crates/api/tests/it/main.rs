@@ -3,3 +3,4 @@
 mod bad;
 mod good;
 mod limits;
+mod properties;
