@@ -48,6 +48,7 @@ pub fn apply(plan: Plan, options: &Options, on: &mut dyn FnMut(Event)) -> Result
         crate::run::up(plan, options, on)?;
         return Ok(changes);
     };
+    netloom_runtimes::rootless::join(client.keeper())?;
     let old = dir.read_plan()?;
     let topology = Topology::new(&plan);
     let look = look(&old, &topology, &mut client)?;
@@ -93,6 +94,7 @@ pub fn difference(plan: &Plan, options: &Options) -> Result<Vec<Change>> {
     let Some(mut client) = dir.keeper() else {
         return if dir.exists() { Ok(everything(plan)) } else { Err(not_up(&options.run_dir, plan.instance.as_str())) };
     };
+    netloom_runtimes::rootless::join(client.keeper())?;
     let old = dir.read_plan()?;
     let topology = Topology::new(plan);
     Ok(look(&old, &topology, &mut client)?.changes)
@@ -371,6 +373,7 @@ impl<'a> Doing<'a> {
                 _ => {}
             }
         }
+        self.reload(&target, name, node, &mine, &mut again, on);
         let processes: Vec<_> = node.processes.iter().filter(|(process, _)| again.contains(process.as_str())).collect();
         for (process, _) in &processes {
             // That it has ended already, or never ran, is no obstacle.
@@ -403,6 +406,61 @@ impl<'a> Doing<'a> {
         }
         Ok(())
     }
+}
+
+impl Doing<'_> {
+    /// Takes those of a router's daemons off the list that can be told what changed in their file while they run.
+    fn reload(
+        &self,
+        target: &Target,
+        name: &NodeName,
+        node: &NodePlan,
+        mine: &[Change],
+        again: &mut BTreeSet<&str>,
+        on: &mut dyn FnMut(Event),
+    ) {
+        let Some(before) = self.old.nodes.get(name) else { return };
+        let record = self.look.records.get(name.as_str());
+        for daemon in &node.ready.frr {
+            let path = format!("/etc/frr/{daemon}.conf");
+            let only_file = before.processes.get(daemon) == node.processes.get(daemon) && before.env == node.env;
+            let others = mine.iter().any(|c| match &c.subject {
+                Subject::File(_, other) => {
+                    *other != path
+                        && node
+                            .processes
+                            .get(daemon)
+                            .is_some_and(|p| p.argv.iter().any(|word| word.contains(other.as_str())))
+                }
+                _ => false,
+            });
+            let runs = record.is_some_and(|record| {
+                record.processes.iter().any(|process| process.name == *daemon && process.exit.is_none())
+            });
+            let (Some(old), Some(new)) = (before.files.get(&path), node.files.get(&path)) else { continue };
+            if !again.contains(daemon.as_str()) || !only_file || others || !runs {
+                continue;
+            }
+            let Some(commands) = netloom_plan::reload_commands(&old.content, &new.content) else { continue };
+            // What it refuses, a restart settles.
+            if type_in(target, daemon, &commands).is_ok() {
+                again.remove(daemon.as_str());
+                let text = format!("{name}: {daemon} took {} commands and runs on", commands.len());
+                on(Event::Note { text });
+            }
+        }
+    }
+}
+
+/// From one configuration to another, typed at a running daemon.
+fn type_in(target: &Target, daemon: &str, commands: &[String]) -> Result<()> {
+    let mut vty = target.vty(daemon)?;
+    vty.run("configure terminal")?;
+    for command in commands {
+        vty.run(command)?;
+    }
+    vty.run("end")?;
+    Ok(())
 }
 
 /// An end of the new plan by its name.

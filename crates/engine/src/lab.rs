@@ -11,6 +11,7 @@ use netloom_kernel::rtnl::{Link, LinkStats, Rtnl};
 use netloom_plan::desired::{EndPlan, LinkPlan, NodePlan, Plan};
 use netloom_runtimes::client::{Client, Events};
 use netloom_runtimes::exec::{Command, Target};
+use netloom_runtimes::rootless;
 use serde::{Deserialize, Serialize};
 
 use crate::acl;
@@ -168,7 +169,8 @@ impl Lab {
         Lab { dir, instance, plan, client: Mutex::new(client) }
     }
 
-    /// Connects to a running lab.
+    /// Connects to a running lab. Of one made without root by moving this process into its user namespace, which only a process
+    /// with a single thread can.
     ///
     /// # Errors
     /// [`Error::NotUp`], naming the labs that are.
@@ -177,6 +179,7 @@ impl Lab {
         let Some(client) = dir.keeper() else {
             return Err(not_up(run_dir, instance));
         };
+        rootless::join(client.keeper())?;
         let record = dir.read_record()?;
         Ok(Lab::new(dir.clone(), record.instance, dir.read_plan()?, client))
     }

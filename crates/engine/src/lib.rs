@@ -44,3 +44,12 @@ pub use lab::{
 pub use netloom_plan::diff::{Action, Change, Subject};
 pub use options::{Mode, Options, RunDir};
 pub use run::{Instance, down, list, up};
+
+/// Lets a process that is not root make labs, in a user namespace; nothing happens to root. Must come before the process has a
+/// second thread. True when the process is in a new namespace now.
+///
+/// # Errors
+/// When the system forbids it; the text says how to allow it.
+pub fn enter_rootless() -> Result<bool> {
+    Ok(netloom_runtimes::rootless::enter()?)
+}

@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use netloom_cli::exit::Exit;
-use netloom_cli::{Cli, Color, Global, Output};
+use netloom_cli::{Cli, Color, Command, Global, Output};
 use netloom_report::Terminal;
 use netloom_report::terminal;
 
@@ -26,6 +26,14 @@ fn main() -> ExitCode {
         Err(error) => return usage(&error),
     };
     let context = Context::new(terminal_of(&cli.global));
+    // Before there is a second thread: who is not root makes labs in a user namespace.
+    if matches!(cli.command, Command::Up(_) | Command::Ci(_))
+        && let Err(error) = netloom_engine::enter_rootless()
+    {
+        let failure = failure::Failure::from(error);
+        failure.print(&context.terminal);
+        return ExitCode::from(failure.exit.code());
+    }
     let code = match commands::run(&context, cli.command) {
         Ok(code) => code,
         Err(failure) => {

@@ -342,6 +342,8 @@ impl Client {
             };
         };
         if keeper.wait_ended(Some(timeout))? {
+            // Should it be a child of this process, it is not left behind as a zombie.
+            let _ = netloom_kernel::process::wait_child(self.keeper, false);
             return Ok(());
         }
         Err(Error::Refused(format!("the keeper (process {}) has not ended within {timeout:?}", self.keeper)))

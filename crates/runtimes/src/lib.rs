@@ -5,6 +5,7 @@
 //! | [`keeper`] | the process that holds a lab |
 //! | [`client`] | the way to talk to it |
 //! | [`protocol`] | what is said |
+//! | [`rootless`] | labs without root |
 //! | [`exec`] | running a command inside a node |
 //! | [`frr`] | FRR's daemons over their own sockets |
 
@@ -17,6 +18,7 @@ mod init;
 pub mod keeper;
 mod program;
 pub mod protocol;
+pub mod rootless;
 mod users;
 
 pub use error::{Error, Result};
@@ -41,7 +43,7 @@ pub fn run_dir() -> PathBuf {
             return dir;
         }
     }
-    std::env::temp_dir().join(format!("netloom-{}", users::own_uid()))
+    std::env::temp_dir().join(format!("netloom-{}", users::outer_uid()))
 }
 
 fn writable(dir: &Path) -> bool {

@@ -19,6 +19,18 @@ pub(crate) fn own_uid() -> u32 {
     std::fs::metadata("/proc/self").map_or(0, |meta| meta.uid())
 }
 
+/// User of the calling process as the world outside its user namespace knows it (`/proc/self/uid_map`).
+pub(crate) fn outer_uid() -> u32 {
+    let own = own_uid();
+    let map = read("/proc/self/uid_map");
+    let outer = map.lines().find_map(|line| {
+        let mut fields = line.split_whitespace().filter_map(|field| field.parse::<u32>().ok());
+        let (inside, outside, count) = (fields.next()?, fields.next()?, fields.next()?);
+        (own >= inside && own - inside < count).then(|| outside + (own - inside))
+    });
+    outer.unwrap_or(own)
+}
+
 /// A user by name or number. Empty: root.
 pub(crate) fn user(name: &str) -> Result<User> {
     user_in(name, &read("/etc/passwd"), &read("/etc/group"))

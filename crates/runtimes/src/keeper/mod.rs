@@ -51,6 +51,8 @@ pub struct Keeper {
     /// For children: to notice that the keeper has ended before they were tied to it.
     own: PidFd,
     own_pid_namespace: OwnedFd,
+    /// In a user namespace.
+    rootless: bool,
     held: BTreeMap<String, OwnedFd>,
     values: BTreeMap<String, Value>,
     nodes: BTreeMap<String, Node>,
@@ -148,6 +150,7 @@ impl Keeper {
             parent,
             own: PidFd::current()?,
             own_pid_namespace: process::open_namespace(std::process::id() as i32, "pid")?,
+            rootless: netloom_kernel::mount::in_user_namespace(),
             held: BTreeMap::new(),
             values: BTreeMap::new(),
             nodes: BTreeMap::new(),

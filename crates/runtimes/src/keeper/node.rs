@@ -176,10 +176,23 @@ impl Keeper {
         }
         let prepared = program::Prepared::new(spec, &node.spec)?;
         let (reader, writer) = std::io::pipe().map_err(|e| netloom_kernel::Error::os("make a pipe", e))?;
-        process::setns_here(&init.pidfd, Namespaces::PID)?;
-        let pid = process::fork_among_threads(|| prepared.run(&init.pidfd, writer));
-        process::setns_here(&self.own_pid_namespace, Namespaces::NONE)?;
-        let pid = pid?;
+        let work = || prepared.run(&init.pidfd, writer);
+        let pid = if self.rootless {
+            // Back into the machine's own pid namespace there is no way without root; but which one children are born in is a
+            // property of the thread, and this one ends.
+            std::thread::scope(|scope| {
+                let thread = scope.spawn(|| {
+                    process::setns_here(&init.pidfd, Namespaces::PID)?;
+                    process::fork_among_threads(work)
+                });
+                thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            })?
+        } else {
+            process::setns_here(&init.pidfd, Namespaces::PID)?;
+            let pid = process::fork_among_threads(work);
+            process::setns_here(&self.own_pid_namespace, Namespaces::NONE)?;
+            pid?
+        };
         self.pids.insert(pid, Role::Process(node_name.into(), spec.name.clone()));
         let starts = node.processes.get(&spec.name).map_or(0, |old| old.starts) + 1;
         let record = ProcessRecord { name: spec.name.clone(), pid, exit: None, asked: false, starts, since: millis() };
