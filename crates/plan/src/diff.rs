@@ -374,9 +374,18 @@ fn file_detail(old: &FilePlan, new: &FilePlan) -> String {
     words.join(", ")
 }
 
+/// True for the daemons whose file mgmtd reads in their place, from FRR 9 on: both have to start again for a change of it.
+fn managed(node: &NodePlan, daemon: &str) -> bool {
+    let has = |name: &str| node.ready.frr.iter().any(|d| d == name);
+    has("mgmtd") && has(daemon) && matches!(daemon, "mgmtd" | "zebra" | "staticd" | "ripd" | "ripngd")
+}
+
 /// What a running FRR daemon is told (after `configure terminal`) so that it does what its new file says; `None` when it is no FRR
 /// daemon, something else about it changed as well, or only a restart will do.
 pub fn live_commands(old: &NodePlan, new: &NodePlan, process: &str) -> Option<Vec<String>> {
+    if managed(new, process) {
+        return None;
+    }
     let daemon = old.ready.frr.iter().chain(&new.ready.frr).filter(|d| *d == process).count() == 2;
     if !daemon || old.env != new.env || old.processes.get(process)? != new.processes.get(process)? {
         return None;
@@ -398,7 +407,11 @@ fn processes(out: &mut Vec<Change>, name: &NodeName, (before, after): (&NodePlan
             push(out, Action::Add, subject(process), plan.argv.join(" "));
             continue;
         };
-        let names = |path: &&&str| plan.argv.iter().any(|word| word.contains(**path));
+        let reads = |path: &str| {
+            let daemon = path.strip_prefix("/etc/frr/").and_then(|p| p.strip_suffix(".conf"));
+            process == "mgmtd" && daemon.is_some_and(|d| managed(after, d))
+        };
+        let names = |path: &&&str| plan.argv.iter().any(|word| word.contains(**path)) || reads(path);
         if was != plan {
             let what = if was.argv == plan.argv { "its surroundings changed" } else { "another command" };
             push(out, Action::Restart, subject(process), what);

@@ -1,6 +1,7 @@
 use netloom_plan::admission;
 use netloom_plan::desired::Plan;
 use netloom_plan::diff::diff;
+use netloom_plan::{Facts, plan};
 
 use crate::common::{CLOS, lab, planned};
 
@@ -99,6 +100,31 @@ fn routers_are_told_and_started_again_only_when_they_become_others() {
             "change process bgpd of spine1: told what changed in /etc/frr/bgpd.conf, and goes on running",
             "change process bgpd of spine2: told what changed in /etc/frr/bgpd.conf, and goes on running",
             "restart process bgpd of leaf2: /etc/frr/bgpd.conf changed"
+        ]
+    );
+}
+
+/// From FRR 9 on mgmtd reads the static routes.
+#[test]
+fn what_mgmtd_reads_starts_mgmtd_again() {
+    let mut facts = Facts::complete();
+    facts.frr.as_mut().unwrap().daemons.insert("mgmtd".into());
+    let made = |text: &str| {
+        let lab = lab(text);
+        plan(&lab, &lab.metadata.name, None, &facts).unwrap()
+    };
+    let with = |to: &str| {
+        let route = format!("leaf1: {{kind: frr, routes: [{{to: {to}, blackhole: true}}],");
+        made(&CLOS.replace("leaf1: {kind: frr,", &route))
+    };
+    let text: Vec<String> =
+        diff(&with("192.0.2.0/24"), &with("198.51.100.0/24")).iter().map(ToString::to_string).collect();
+    assert_eq!(
+        text,
+        [
+            "change file leaf1:/etc/frr/staticd.conf: lines +1 −1",
+            "restart process mgmtd of leaf1: /etc/frr/staticd.conf changed",
+            "restart process staticd of leaf1: /etc/frr/staticd.conf changed"
         ]
     );
 }
