@@ -142,6 +142,13 @@ const ROUTER: &[(&str, &str)] = &[
 const HOST6: &[(&str, &str)] =
     &[("net.ipv6.conf.all.keep_addr_on_down", "1"), ("net.ipv6.conf.default.accept_dad", "0")];
 
+/// A switch hands frames on as they are: where br_netfilter is loaded, it would filter bridged packets and trim their padding.
+const LAN: &[(&str, &str)] = &[
+    ("net.bridge.bridge-nf-call-iptables", "0"),
+    ("net.bridge.bridge-nf-call-ip6tables", "0"),
+    ("net.bridge.bridge-nf-call-arptables", "0"),
+];
+
 /// All settings, and which of them a kernel may lack: those nobody wrote.
 fn sysctls(view: &View<'_>, name: &NodeName, node: &Node) -> (BTreeMap<String, String>, BTreeSet<String>) {
     let has_v6 =
@@ -150,7 +157,8 @@ fn sysctls(view: &View<'_>, name: &NodeName, node: &Node) -> (BTreeMap<String, S
         NodeKind::Frr => ROUTER,
         NodeKind::Linux if forwards(node) => ROUTER,
         NodeKind::Linux if has_v6() => HOST6,
-        NodeKind::Linux | NodeKind::Lan | NodeKind::Host => &[],
+        NodeKind::Lan => LAN,
+        NodeKind::Linux | NodeKind::Host => &[],
     };
     let mut all = node.sysctls.clone();
     let mut optional = BTreeSet::new();
