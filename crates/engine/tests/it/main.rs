@@ -3,6 +3,7 @@
 
 mod apply;
 mod faults;
+mod frames;
 mod host;
 mod lab;
 mod plans;

@@ -24,7 +24,7 @@ spec:
     - [\"a:eth1\", \"b:eth1\"]
 ";
 
-fn planned(text: &str, before: Option<&Plan>) -> Plan {
+pub(crate) fn planned(text: &str, before: Option<&Plan>) -> Plan {
     let lab = netloom_api::load(&netloom_api::Options::text("test", text)).unwrap().lab;
     plan(&lab, &lab.metadata.name, before.map(|p| &p.allocation), &Facts::complete()).unwrap()
 }
