@@ -327,11 +327,21 @@ impl<'a> Doing<'a> {
 
     /// Tells an FRR daemon that runs what changed in its file. False when it refuses or does not answer: it is then started again,
     /// with the file.
-    fn told(&self, name: &NodeName, node: &NodePlan, process: &str, target: &Target) -> bool {
+    fn told(
+        &self,
+        (name, node): (&NodeName, &NodePlan),
+        process: &str,
+        target: &Target,
+        on: &mut dyn FnMut(Event),
+    ) -> bool {
         let commands = self.old.nodes.get(name).and_then(|old| live_commands(old, node, process));
-        let (Some(commands), Ok(mut vty)) = (commands, target.vty(process)) else { return false };
-        let all = ["configure terminal"].into_iter().chain(commands.iter().map(String::as_str)).chain(["end"]);
-        all.map(|command| vty.run(command)).all(|result| result.is_ok())
+        let Some(commands) = commands else { return false };
+        let done = type_in(target, process, &commands).is_ok();
+        if done {
+            let text = format!("{name}: {process} took {} commands and runs on", commands.len());
+            on(Event::Note { text });
+        }
+        done
     }
 
     /// What changes in a node that runs.
@@ -366,14 +376,13 @@ impl<'a> Doing<'a> {
                     self.client.stop(name.as_str(), process, GRACE)?;
                     self.client.forget(name.as_str(), process)?;
                 }
-                (Subject::Process(_, process), Action::Change) if self.told(name, node, process, &target) => {}
+                (Subject::Process(_, process), Action::Change) if self.told((name, node), process, &target, on) => {}
                 (Subject::Process(_, process), _) => {
                     again.insert(process.as_str());
                 }
                 _ => {}
             }
         }
-        self.reload(&target, name, node, &mine, &mut again, on);
         let processes: Vec<_> = node.processes.iter().filter(|(process, _)| again.contains(process.as_str())).collect();
         for (process, _) in &processes {
             // That it has ended already, or never ran, is no obstacle.
@@ -405,50 +414,6 @@ impl<'a> Doing<'a> {
             }
         }
         Ok(())
-    }
-}
-
-impl Doing<'_> {
-    /// Takes those of a router's daemons off the list that can be told what changed in their file while they run.
-    fn reload(
-        &self,
-        target: &Target,
-        name: &NodeName,
-        node: &NodePlan,
-        mine: &[Change],
-        again: &mut BTreeSet<&str>,
-        on: &mut dyn FnMut(Event),
-    ) {
-        let Some(before) = self.old.nodes.get(name) else { return };
-        let record = self.look.records.get(name.as_str());
-        for daemon in &node.ready.frr {
-            let path = format!("/etc/frr/{daemon}.conf");
-            let only_file = before.processes.get(daemon) == node.processes.get(daemon) && before.env == node.env;
-            let others = mine.iter().any(|c| match &c.subject {
-                Subject::File(_, other) => {
-                    *other != path
-                        && node
-                            .processes
-                            .get(daemon)
-                            .is_some_and(|p| p.argv.iter().any(|word| word.contains(other.as_str())))
-                }
-                _ => false,
-            });
-            let runs = record.is_some_and(|record| {
-                record.processes.iter().any(|process| process.name == *daemon && process.exit.is_none())
-            });
-            let (Some(old), Some(new)) = (before.files.get(&path), node.files.get(&path)) else { continue };
-            if !again.contains(daemon.as_str()) || !only_file || others || !runs {
-                continue;
-            }
-            let Some(commands) = netloom_plan::reload_commands(&old.content, &new.content) else { continue };
-            // What it refuses, a restart settles.
-            if type_in(target, daemon, &commands).is_ok() {
-                again.remove(daemon.as_str());
-                let text = format!("{name}: {daemon} took {} commands and runs on", commands.len());
-                on(Event::Note { text });
-            }
-        }
     }
 }
 
