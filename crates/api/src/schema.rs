@@ -32,7 +32,19 @@ fn property<'a>(schema: &'a mut Value, def: &str, field: &str) -> Option<&'a mut
 }
 
 /// Schema of the lab file as people write it: point an editor at it with `# yaml-language-server: $schema=…`.
+///
+/// It is wider than what the reader takes where an editor cannot know better: a variable may stand for a number, and nothing (`null`) for
+/// what a node is not to inherit.
 pub fn schema() -> Value {
+    let mut schema = human();
+    for_editors(&mut schema);
+    schema["$defs"]["Variable"] =
+        json!({ "type": "string", "pattern": "\\$\\{", "description": "A value with a variable, ${NAME}." });
+    schema
+}
+
+/// Schema of what people write, as the reader checks it.
+pub(crate) fn human() -> Value {
     let mut schema = canonical();
     schema["title"] = json!("netloom lab");
     schema["description"] = json!("A lab file of netloom.");
@@ -101,20 +113,65 @@ pub fn schema() -> Value {
             _ => json!({ "description": description, "anyOf": any }),
         };
     }
-    for_editors(&mut schema);
     schema
 }
 
-/// Where a value is text, a number or `true` typed without quotes means its text; editors must not mark that.
+/// Lets through what the reader understands and a plain schema would mark.
 fn for_editors(value: &mut Value) {
     match value {
         Value::Object(map) => {
-            if map.get("type") == Some(&json!("string")) {
-                map.insert("type".into(), json!(["string", "number", "boolean"]));
-            }
             map.values_mut().for_each(for_editors);
+            // Keys of a map and optional fields may hold nothing.
+            let required: Vec<Value> = map.get("required").and_then(Value::as_array).cloned().unwrap_or_default();
+            for (name, field) in map.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten() {
+                if !required.contains(&json!(name)) {
+                    or(field, json!({ "type": "null" }));
+                }
+            }
+            if let Some(entries @ Value::Object(_)) = map.get_mut("additionalProperties") {
+                or(entries, json!({ "type": "null" }));
+            }
+            let types: Vec<String> = match map.get("type") {
+                Some(Value::String(t)) => vec![t.clone()],
+                Some(Value::Array(a)) => a.iter().filter_map(|t| t.as_str().map(String::from)).collect(),
+                _ => Vec::new(),
+            };
+            let is = |t: &str| types.iter().any(|x| x == t);
+            if is("string") && !map.contains_key("const") && !map.contains_key("pattern") {
+                // Text typed without quotes may read as a number or a truth value.
+                let null = if is("null") { vec![json!("null")] } else { vec![] };
+                let all = [vec![json!("string"), json!("number"), json!("boolean")], null].concat();
+                map.insert("type".into(), json!(all));
+            } else if is("integer") || is("number") || is("boolean") {
+                or(value, json!({ "$ref": "#/$defs/Variable" }));
+            } else if map
+                .get("oneOf")
+                .and_then(Value::as_array)
+                .is_some_and(|a| a.iter().all(|s| s.get("const").is_some()))
+            {
+                or(value, json!({ "$ref": "#/$defs/Variable" }));
+            }
         }
         Value::Array(a) => a.iter_mut().for_each(for_editors),
         _ => {}
+    }
+}
+
+/// Makes `value` take `other` too; its description stays where editors look for it.
+fn or(value: &mut Value, other: Value) {
+    if let Some(Value::Array(any)) = value.get_mut("anyOf") {
+        if !any.contains(&other) {
+            any.push(other);
+        }
+        return;
+    }
+    if other["type"] == "null" && value["type"].as_array().is_some_and(|a| a.contains(&json!("null"))) {
+        return;
+    }
+    let description = value.get("description").cloned();
+    let inner = std::mem::take(value);
+    *value = json!({ "anyOf": [inner, other] });
+    if let Some(d) = description {
+        value["description"] = d;
     }
 }

@@ -69,7 +69,7 @@ pub(crate) struct Shapes {
 }
 
 /// Shapes of what people write.
-pub(crate) static HUMAN: LazyLock<Shapes> = LazyLock::new(|| Compiler::run(&crate::schema::schema(), true));
+pub(crate) static HUMAN: LazyLock<Shapes> = LazyLock::new(|| Compiler::run(&crate::schema::human(), true));
 /// Shapes of the canonical form.
 pub(crate) static CANONICAL: LazyLock<Shapes> = LazyLock::new(|| Compiler::run(&crate::schema::canonical(), false));
 

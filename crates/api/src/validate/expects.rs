@@ -177,12 +177,29 @@ fn word(v: &mut Validator<'_>, what: &str, said: Option<&String>, known: &[&str]
     }
 }
 
-fn text(v: &mut Validator<'_>, m: Option<&TextMatch>, whole: bool, loc: Loc) {
-    if let Some(m) = m
-        && *m == TextMatch::default()
-        && whole
-    {
-        v.error(loc, "the match says nothing", "", "one of contains, excludes, equals, matches");
+fn text(v: &mut Validator<'_>, path: &[Path<'_>], key: &str, m: Option<&TextMatch>) {
+    let Some(m) = m else { return };
+    if *m == TextMatch::default() && v.intact(path) {
+        v.error(
+            under(v, path, &[key.into()]),
+            "the match says nothing",
+            "",
+            "one of contains, excludes, equals, matches",
+        );
+    }
+    if let Some(Err(e)) = m.matches.as_ref().map(|r| regex::Regex::new(r)) {
+        let why = match &e {
+            // The last line says why; those before draw the place, for which there is the underline here.
+            regex::Error::Syntax(s) => s.lines().last().unwrap_or_default().trim_start_matches("error: ").to_string(),
+            other => other.to_string(),
+        };
+        let loc = under(v, path, &[key.into(), "matches".into()]);
+        v.error(
+            loc,
+            format!("the regular expression cannot be read: {why}"),
+            "",
+            "the syntax is that of Rust's regex crate",
+        );
     }
 }
 
@@ -352,7 +369,7 @@ fn one(v: &mut Validator<'_>, path: &[Path<'_>], expect: &Expect, flows: &[&str]
                     "",
                 );
             }
-            text(v, e.body.as_ref(), whole, at(v, "body"));
+            text(v, path, "body", e.body.as_ref());
         }
         Expect::Dns(e) => {
             probers(v, &e.from, at(v, "from"));
@@ -384,7 +401,7 @@ fn one(v: &mut Validator<'_>, path: &[Path<'_>], expect: &Expect, flows: &[&str]
         Expect::Exec(e) => {
             probers(v, &e.node, at(v, "node"));
             command(v, &e.command, at(v, "command"));
-            text(v, e.stdout.as_ref(), whole, at(v, "stdout"));
+            text(v, path, "stdout", e.stdout.as_ref());
             if e.code.is_some_and(|c| !(0..=255).contains(&c)) {
                 v.error(at(v, "code"), "an exit code lies between 0 and 255", "can never hold", "");
             }
