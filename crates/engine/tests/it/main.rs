@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test that cannot go on stops; a skip says why")]
 
 mod apply;
+mod chaos;
 mod faults;
 mod frames;
 mod host;
