@@ -2,28 +2,15 @@
 
 use std::fs;
 
-use netloom_api::node::NodeKind;
 use netloom_cli::exit::Exit;
 use netloom_kernel::machine;
+use netloom_plan::admission;
 use netloom_plan::desired::Plan;
 use netloom_report::style::bytes;
 use serde::Serialize;
 
 use crate::context::Context;
 use crate::failure::{Failure, Result};
-
-/// Kernel memory of an idle node: a network namespace with its sysctl tables, `lo` and a few routes.
-const NODE_MEMORY: u64 = 400 << 10;
-/// A veth pair with its queues and addresses.
-const LINK_MEMORY: u64 = 60 << 10;
-/// A process of the user's, unless the node has a limit.
-const PROCESS_MEMORY: u64 = 8 << 20;
-/// An FRR daemon at rest (bgpd: about 20 MB with zebra).
-const DAEMON_MEMORY: u64 = 12 << 20;
-/// Descriptors the keeper holds for a node: namespace, init, log files, sockets.
-const NODE_FILES: u64 = 6;
-/// Disk (the lab's tmpfs) for a populated node's files and logs.
-const NODE_DISK: u64 = 256 << 10;
 
 /// One resource.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -53,52 +40,39 @@ impl Need {
 
 /// What the lab will need, and what there is.
 pub(crate) fn needs(plan: &Plan) -> Vec<Need> {
-    let nodes = plan.nodes.len() as u64;
-    let mut memory = nodes * NODE_MEMORY + plan.links.len() as u64 * LINK_MEMORY;
-    let mut processes = 1;
-    let mut populated = 0;
-    for node in plan.nodes.values() {
-        let running = node.processes.len() as u64;
-        let each = if node.kind == NodeKind::Frr { DAEMON_MEMORY } else { PROCESS_MEMORY };
-        let usual = running * each;
-        memory += node.limits.memory.map_or(usual, |limit| usual.min(limit));
-        processes += running + u64::from(node.populated);
-        populated += u64::from(node.populated);
-    }
-    // FRR daemons have a few threads each, and those count.
-    let tasks = processes * 4;
+    let needs = admission::needs(plan);
     vec![
         Need {
             what: "memory",
-            need: memory,
+            need: needs.memory,
             have: memory_there(),
             is_bytes: true,
             remedy: "make the lab smaller or give the machine more memory",
         },
         Need {
             what: "processes and threads",
-            need: tasks,
+            need: needs.tasks,
             have: tasks_there(),
             is_bytes: false,
             remedy: "raise kernel.pid_max, kernel.threads-max or the pids limit of this session",
         },
         Need {
             what: "open files",
-            need: nodes * NODE_FILES + 64,
+            need: needs.files,
             have: files_there(),
             is_bytes: false,
             remedy: "raise the hard limit of open files (ulimit -Hn)",
         },
         Need {
             what: "room for files (memory)",
-            need: populated * NODE_DISK,
+            need: needs.disk,
             have: memory_there().map(|m| m / 2),
             is_bytes: true,
             remedy: "make the lab smaller or give the machine more memory",
         },
         Need {
             what: "network namespaces",
-            need: nodes + 1,
+            need: needs.namespaces,
             have: number("/proc/sys/user/max_net_namespaces"),
             is_bytes: false,
             remedy: "raise user.max_net_namespaces",
