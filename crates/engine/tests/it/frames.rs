@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use netloom_engine::Lab;
+use netloom_kernel::rtnl::Rtnl;
 use netloom_packet::control::PAUSE;
 use netloom_testkit::frames::{End, matrix};
 use netloom_testkit::needs;
 use netloom_testkit::oracle::{self, eventually};
-use netloom_testkit::pair::carrier;
 
 use crate::lab::{end, options, start};
 use crate::routers::planned;
@@ -33,20 +33,21 @@ fn failed(lab: &Lab, interface: &str, nonce: u64) -> Vec<&'static str> {
     let (a, b) = (lab.netns("a").unwrap(), lab.netns("b").unwrap());
     let m = matrix(End { netns: &a, interface }, End { netns: &b, interface }, nonce).unwrap();
     let failed = m.failed();
-    println!("{interface}: {failed:?} did not pass");
+    eprintln!("{interface}: {failed:?} did not pass");
     failed
 }
 
 /// How long after one end went down the other still has carrier.
 fn carrier_follows(lab: &Lab, interface: &str) -> Duration {
-    let (a, b) = (lab.netns("a").unwrap(), lab.netns("b").unwrap());
-    assert!(carrier(&b, interface));
-    oracle::run(&a, &format!("ip link set dev {interface} down")).unwrap();
+    let [mut a, mut b] = ["a", "b"].map(|node| Rtnl::open_in(&lab.netns(node).unwrap()).unwrap());
+    let mut carrier = || b.link(interface).unwrap().lower_up;
+    assert!(carrier());
+    a.change(|batch| batch.link_down(interface)).unwrap();
     let down = Instant::now();
-    assert!(eventually(Duration::from_secs(5), || !carrier(&b, interface)), "{interface}: carrier stays");
+    assert!(eventually(Duration::from_secs(5), || !carrier()), "{interface}: carrier stays");
     let took = down.elapsed();
-    oracle::run(&a, &format!("ip link set dev {interface} up")).unwrap();
-    assert!(eventually(Duration::from_secs(5), || carrier(&b, interface)), "{interface}: carrier stays away");
+    a.change(|batch| batch.link_up(interface)).unwrap();
+    assert!(eventually(Duration::from_secs(5), carrier), "{interface}: carrier stays away");
     took
 }
 
@@ -57,12 +58,20 @@ fn every_wire_of_a_lab_carries_the_frames_it_must() {
     let dir = tempfile::tempdir().unwrap();
     let options = options(dir.path());
     let lab = start(planned(LAB, None), &options);
+    // The second link must be the wire this is about, not a plain one.
+    let a = lab.netns("a").unwrap();
+    let (qdisc, filter) = match netloom_testkit::needs::missing("netem") {
+        None => ("netem", ""),
+        Some(_) => ("clsact", "mirred"),
+    };
+    assert!(oracle::run(&a, "tc qdisc show dev eth2").unwrap().contains(qdisc));
+    assert!(filter.is_empty() || oracle::run(&a, "tc filter show dev eth2 egress").unwrap().contains(filter));
     assert_eq!(failed(&lab, "eth1", 0x1111_2222_3333_4444), Vec::<&str>::new());
     assert_eq!(failed(&lab, "eth2", 0x1212_3434_5656_7878), Vec::<&str>::new());
     assert_eq!(failed(&lab, "eth3", 0x1357_9bdf_0246_8ace), [PAUSE]);
     for interface in ["eth1", "eth2"] {
         let took = carrier_follows(&lab, interface);
-        println!("{interface}: carrier followed after {took:?}, a look at it included");
+        eprintln!("{interface}: carrier followed after {took:?}");
         assert!(took < Duration::from_millis(100), "{interface}: {took:?}");
         // The wire is as it was.
         assert_eq!(failed(&lab, interface, 0x0f0f_0f0f_0000_0000 + u64::from(took.subsec_nanos())), Vec::<&str>::new());
