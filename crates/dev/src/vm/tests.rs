@@ -22,6 +22,7 @@ const SUITES: &[Suite] = &[
     Suite { package: "netloom-kernel", filter: None },
     Suite { package: "netloom-testkit", filter: Some("netem") },
     Suite { package: "netloom-relay", filter: Some("netem") },
+    Suite { package: "netloom-engine", filter: Some("frames") },
 ];
 
 /// What Debian's kernel has: a test that misses one fails in place of being skipped.
