@@ -286,6 +286,10 @@ impl Keeper {
                 while let Ok(Some(_)) = self.signals.read() {}
             }
         }
+        if self.files_ready {
+            // Here it is mounted, and a mount point cannot be removed.
+            let _ = netloom_kernel::mount::detach(&self.dir.join("fs"));
+        }
     }
 
     fn log(&self, text: &str) {
