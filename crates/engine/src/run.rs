@@ -49,8 +49,11 @@ pub struct Instance {
 /// [`Error::AlreadyUp`], [`Error::Busy`], or what failed.
 pub fn up(plan: Plan, options: &Options, on: &mut dyn FnMut(Event)) -> Result<Lab> {
     let dir = Dir::new(&options.run_dir, plan.instance.as_str());
+    // Of a tied lab not even a directory may stay when this process is killed, so its keeper makes the directory.
+    let first = options.mode == Mode::Tied && !dir.exists();
+    let keeper = if first { Some(spawn(&dir, Lifetime::TiedToParent, || dir.create())?) } else { None };
     let lock = dir.lock(true)?;
-    if dir.keeper().is_some() {
+    if keeper.is_none() && dir.keeper().is_some() {
         return Err(Error::AlreadyUp { instance: dir.instance });
     }
     if dir.read_record().is_ok() {
@@ -63,7 +66,7 @@ pub fn up(plan: Plan, options: &Options, on: &mut dyn FnMut(Event)) -> Result<La
     let record = record(&plan, options);
     dir.write_record(&record)?;
     dir.write_plan(&plan)?;
-    match make(&dir, &plan, record.clone(), on) {
+    match make(&dir, &plan, record.clone(), keeper, on) {
         Ok(client) => Ok(Lab::new(dir, Instance { complete: true, ..record.instance }, plan, client)),
         Err(error) => {
             let progress = Progress::begin(Phase::Undo, 0, on);
@@ -106,19 +109,33 @@ pub(crate) fn record(plan: &Plan, options: &Options) -> Record {
     }
 }
 
-pub(crate) fn make(dir: &Dir, plan: &Plan, mut record: Record, on: &mut dyn FnMut(Event)) -> Result<Client> {
-    let topology = Topology::new(plan);
-    let lifetime = if record.instance.tied { Lifetime::TiedToParent } else { Lifetime::Pinned };
+/// Starts the lab's keeper. A tied one cleans up after its parent was killed; of a pinned one `down` takes care.
+fn spawn(dir: &Dir, lifetime: Lifetime, prepare: impl FnOnce() -> std::io::Result<()>) -> Result<Client> {
     let own = dir.clone();
-    // A tied keeper cleans up after its parent was killed; of a pinned one `down` takes care.
-    let tied = record.instance.tied;
+    let tied = lifetime == Lifetime::TiedToParent;
     let cleanup = move || {
         if tied {
             drop(leftovers(&own));
             drop(own.remove());
         }
     };
-    let mut client = Keeper::spawn(&dir.path, lifetime, cleanup)?;
+    Ok(Keeper::spawn(&dir.path, lifetime, prepare, cleanup)?)
+}
+
+/// Makes all of a lab that has its directory; `keeper` is the one that made the directory, if one did.
+pub(crate) fn make(
+    dir: &Dir,
+    plan: &Plan,
+    mut record: Record,
+    keeper: Option<Client>,
+    on: &mut dyn FnMut(Event),
+) -> Result<Client> {
+    let topology = Topology::new(plan);
+    let lifetime = if record.instance.tied { Lifetime::TiedToParent } else { Lifetime::Pinned };
+    let mut client = match keeper {
+        Some(client) => client,
+        None => spawn(dir, lifetime, || Ok(()))?,
+    };
     host::take(&topology, dir, &mut record)?;
     build::fresh(&topology, dir, &mut client, on)?;
     share(plan, &mut client)?;

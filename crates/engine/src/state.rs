@@ -91,6 +91,12 @@ impl Dir {
         Client::connect(&self.path).ok()
     }
 
+    /// Makes the directory, which must not be there yet.
+    pub(crate) fn create(&self) -> std::io::Result<()> {
+        self.path.parent().map_or(Ok(()), fs::create_dir_all)?;
+        fs::create_dir(&self.path)
+    }
+
     /// Takes the lock of this instance. `create` makes the directory when there is none.
     pub(crate) fn lock(&self, create: bool) -> Result<Lock> {
         let path = self.file(LOCK);

@@ -76,12 +76,18 @@ struct Connection {
 }
 
 impl Keeper {
-    /// Forks a keeper that serves `dir` (an existing directory) and connects to it. `cleanup` runs in the keeper when it ends
-    /// by itself: told to, or because its parent has ended.
+    /// Forks a keeper that serves `dir` and connects to it. `prepare` runs first, in the keeper: afterwards `dir` must exist, and
+    /// what a tied keeper made itself it also removes, whenever its parent was killed. `cleanup` runs in the keeper when it
+    /// ends by itself: told to, or because its parent has ended.
     ///
     /// # Errors
     /// When it cannot start; its own words are in `keeper.log`.
-    pub fn spawn(dir: &Path, lifetime: Lifetime, cleanup: impl FnOnce()) -> Result<Client> {
+    pub fn spawn(
+        dir: &Path,
+        lifetime: Lifetime,
+        prepare: impl FnOnce() -> std::io::Result<()>,
+        cleanup: impl FnOnce(),
+    ) -> Result<Client> {
         let parent = match lifetime {
             Lifetime::Pinned => None,
             Lifetime::TiedToParent => Some(PidFd::current()?),
@@ -92,7 +98,11 @@ impl Keeper {
         let child = || {
             let mut keep = vec![told.as_raw_fd()];
             keep.extend(parent.as_ref().map(|parent| parent.as_fd().as_raw_fd()));
-            match Keeper::begin(&dir, parent, &keep) {
+            let begin = || {
+                prepare().map_err(|e| netloom_kernel::Error::os(format!("make {}", dir.display()), e))?;
+                Keeper::begin(&dir, parent, &keep)
+            };
+            match begin() {
                 Ok(mut keeper) => {
                     let _ = write_all(&told, b"ok");
                     drop(told);

@@ -22,7 +22,7 @@ fn root() -> bool {
 
 /// A keeper with one namespace, `a`.
 fn keeper(dir: &Path) -> (Client, Netns) {
-    let mut client = Keeper::spawn(dir, Lifetime::Pinned, || {}).unwrap();
+    let mut client = Keeper::spawn(dir, Lifetime::Pinned, || Ok(()), || {}).unwrap();
     let netns = Netns::create().unwrap();
     client.hold([("a", netns.as_fd())]).unwrap();
     (client, netns)
@@ -88,7 +88,7 @@ fn many_descriptors_in_one_call() {
         return;
     }
     let dir = tempfile::tempdir().unwrap();
-    let mut client = Keeper::spawn(dir.path(), Lifetime::Pinned, || {}).unwrap();
+    let mut client = Keeper::spawn(dir.path(), Lifetime::Pinned, || Ok(()), || {}).unwrap();
     let names: Vec<String> = (0..600).map(|n| format!("fd{n}")).collect();
     let file = std::fs::File::open("/dev/null").unwrap();
     client.hold(names.iter().map(|name| (name.as_str(), file.as_fd()))).unwrap();
@@ -232,7 +232,7 @@ fn a_tied_keeper_ends_with_its_parent_and_cleans_up() {
     let path = dir.path().to_owned();
     let parent = process::fork_among_threads(|| {
         let cleaned = path.join("cleaned");
-        let client = Keeper::spawn(&path, Lifetime::TiedToParent, || std::fs::write(cleaned, "").unwrap());
+        let client = Keeper::spawn(&path, Lifetime::TiedToParent, || Ok(()), || std::fs::write(cleaned, "").unwrap());
         let _client = client.unwrap();
         loop {
             std::thread::sleep(Duration::from_secs(1));
