@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`world`] | [`World`]: what a check needs of a lab; [`netloom_engine::Lab`] is one |
 //! | [`verdict`] | results as plain data: status, cause, measured values with units, evidence |
+//! | [`ask`] | single questions, without any test |
 //! | [`probe`] | one question to the network: echo, TCP, UDP, path, MTU, HTTP, DNS; the answer has a cause |
 //! | [`expect`] | one module per expectation |
 //! | [`traffic`] | numbered streams and what became of them |
@@ -11,6 +12,7 @@
 //! | [`run`] | the runner |
 //! | [`resolve`], [`observe`] | names to addresses by the plan; what the kernel holds now |
 
+pub mod ask;
 pub mod error;
 pub mod expect;
 pub mod fault;

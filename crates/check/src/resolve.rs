@@ -9,6 +9,7 @@ use netloom_api::values::NodeName;
 use netloom_plan::desired::Plan;
 
 use crate::error::{Error, Result};
+use crate::verdict::Cause;
 
 /// Nodes a selector names that have a namespace with addresses of their own (segments and host interfaces have none).
 ///
@@ -94,6 +95,16 @@ impl Owners {
     /// The node that has the address.
     pub fn get(&self, address: IpAddr) -> Option<&NodeName> {
         self.0.get(&address)
+    }
+
+    /// A cause in which the address that spoke is told with its node.
+    pub fn name_cause(&self, cause: Cause) -> Cause {
+        let name = |at: String| at.parse().map_or(at, |a| self.describe(a));
+        match cause {
+            Cause::NoRoute { at } => Cause::NoRoute { at: name(at) },
+            Cause::HostUnreachable { at } => Cause::HostUnreachable { at: name(at) },
+            other => other,
+        }
     }
 
     /// `leaf1 (10.0.0.1)`, or the address alone.

@@ -226,14 +226,11 @@ fn verdict(
 pub(super) fn explain(cause: &Cause, pair: &Pair, context: &Context<'_>, risen: &[(acl::RuleId, u64)]) -> Cause {
     let sources = resolve::addresses(context.world.plan(), &pair.from);
     let rule = risen.iter().find(|(id, _)| acl::matches(&id.rule, pair.proto, &sources, pair.target));
-    let named = |at: &String| at.parse::<IpAddr>().map_or_else(|_| at.clone(), |a| context.owners.describe(a));
     match (cause, rule) {
         // A silence, a reset or a prohibition while a rule that speaks of this probe counted.
         (Cause::TimedOut | Cause::Refused | Cause::Prohibited { .. } | Cause::Denied { .. }, Some((id, _))) => {
             Cause::Denied { by: id.to_string() }
         }
-        (Cause::NoRoute { at }, _) => Cause::NoRoute { at: named(at) },
-        (Cause::HostUnreachable { at }, _) => Cause::HostUnreachable { at: named(at) },
-        (other, _) => other.clone(),
+        (other, _) => context.owners.name_cause(other.clone()),
     }
 }

@@ -1,5 +1,6 @@
 //! Trying expectations until all hold at the same time, and watching that they go on holding.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -15,6 +16,9 @@ const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_s
 
 /// A measurement that did not hold while the machine was contended is taken this often at most.
 const RETAKEN: u32 = 4;
+
+/// How long a reason that was told explains a silence.
+const MEMORY: Duration = Duration::from_secs(5);
 
 /// Findings a step lists.
 const LISTED: usize = 100;
@@ -37,6 +41,30 @@ struct Looked<'e> {
     first_held: Option<Duration>,
     took: Duration,
     contention: Option<crate::verdict::Contention>,
+    /// What was said of a subject, and when: routers tell only so often why they drop a packet (five times, then once a second).
+    said: HashMap<String, (Duration, Cause)>,
+}
+
+impl Looked<'_> {
+    /// A silence about something of which the reason was told a moment before keeps that reason.
+    fn remember(&mut self, check: &mut Check, now: Duration) {
+        for finding in &mut check.findings {
+            match &finding.cause {
+                Cause::NoRoute { .. } | Cause::HostUnreachable { .. } | Cause::Prohibited { .. } => {
+                    self.said.insert(finding.subject.clone(), (now, finding.cause.clone()));
+                }
+                Cause::TimedOut => {
+                    if let Some((at, cause)) = self.said.get(&finding.subject)
+                        && now.saturating_sub(*at) < MEMORY
+                    {
+                        finding.found = format!("{cause} (said a moment before, silent now)");
+                        finding.cause = cause.clone();
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
 }
 
 /// One result for each expectation. Those that measure come after those that ask for a state, once these hold.
@@ -82,6 +110,7 @@ fn group(
             first_held: None,
             took: Duration::ZERO,
             contention: None,
+            said: HashMap::new(),
         })
         .collect();
     for e in &all {
@@ -107,7 +136,7 @@ fn group(
             }
             let at = since();
             let before = Sample::take(world.now());
-            let check = expect::look(one.expect, context);
+            let mut check = expect::look(one.expect, context);
             one.contention = Some(before.until(&Sample::take(world.now())));
             one.attempts += 1;
             one.took = since().saturating_sub(at);
@@ -117,6 +146,7 @@ fn group(
                 one.first_held = None;
                 holds = false;
             }
+            one.remember(&mut check, since());
             one.check = Some(check);
         }
         match (holds, held_since) {

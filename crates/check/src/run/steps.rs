@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use netloom_api::test::{Expect, Step, Test, Traffic};
+use netloom_api::test::{Expect, Proto, Step, Test, Traffic};
 use netloom_api::values::Span;
 
 use super::settle::{Patience, settle};
@@ -283,16 +283,23 @@ impl<'w> Bench<'w> {
             size: traffic.size.unwrap_or(128),
             count: None,
         };
-        let stream = Stream::start(spec.clone(), self.world.nonce())?;
+        let proto = if target.is_ipv6() { Proto::Icmp6 } else { Proto::Icmp };
+        let job = Job { from: spec.from.clone(), source: spec.source, target, listen: None, proto };
+        let ask = || -> Result<Cause> {
+            Ok(probe::run(std::slice::from_ref(&job), self.context.patience, self.world.nonce())?.remove(0).cause)
+        };
+        // Before the stream: routers say only so often why they drop something.
+        let before = ask()?;
+        let stream = Stream::start(spec, self.world.nonce())?;
         // It must flow before anything is done to the network.
         let deadline = self.world.now() + self.test.within.map_or(WITHIN, |w| w.0);
         while !stream.has_arrived() {
             if self.stopped() || self.world.now() >= deadline {
-                let proto =
-                    if target.is_ipv6() { netloom_api::test::Proto::Icmp6 } else { netloom_api::test::Proto::Icmp };
-                let job = Job { from: spec.from, source: spec.source, target, listen: None, proto };
-                let cause = probe::run(&[job], self.context.patience, self.world.nonce())?.remove(0).cause;
-                return Err(Trouble::Cause(if cause == Cause::Ok { Cause::TimedOut } else { cause }));
+                drop(stream);
+                return Err(Trouble::Cause(match (ask()?, before) {
+                    (Cause::Ok, _) | (Cause::TimedOut, Cause::Ok) => Cause::TimedOut,
+                    (Cause::TimedOut, told) | (told, _) => self.context.owners.name_cause(told),
+                }));
             }
             self.world.sleep(Duration::from_millis(5));
         }

@@ -44,9 +44,10 @@ fn an_outage_is_as_long_as_the_link_was_down() {
     );
     assert_eq!(result.status, Status::Passed, "{result:#?}");
     let (outage, lost) = (measured(&result, "outage"), measured(&result, "lost"));
-    // At 1000 packets a second, what is lost and how long it lasted agree.
-    assert!((outage * 1000.0 - lost).abs() < 100.0, "outage {outage}s, lost {lost}");
-    assert!(outage > 0.39 && outage < 1.5, "{outage}");
+    // At 1000 packets a second no more can be lost than the time it lasted; a busy machine sends fewer.
+    assert!(lost <= outage * 1000.0 + 100.0, "outage {outage}s, lost {lost}");
+    // The link was down for 0.4 s; resolving the neighbour again may take a second more.
+    assert!(outage > 0.35 && outage < 2.0, "{outage}");
     assert!(result.contention.span > Duration::from_millis(800));
 }
 
@@ -218,4 +219,24 @@ fn a_fault_is_undone_by_its_id() {
     assert_eq!(result.status, Status::Passed, "{result:#?}");
     let unknown = one(&bench, json!({"name": "t", "steps": [{"undo": "zz"}]}));
     assert_eq!(unknown.status, Status::Error);
+}
+
+#[test]
+fn a_stream_that_never_arrives_says_why() {
+    let bench = line();
+    bench.sh("r1", "ip route del 10.0.2.0/24");
+    let result = one(
+        &bench,
+        json!({"name": "t", "within": "200ms", "traffic": [{"id": "f", "from": "h1", "to": "h2", "af": 4}], "expect": [{"outage": {"flow": "f"}}]}),
+    );
+    assert_eq!((result.status, result.cause.unwrap()), (Status::Failed, Cause::NoRoute { at: "r1 (10.0.1.1)".into() }));
+}
+
+#[test]
+fn single_questions_need_no_test() {
+    let bench = line();
+    let all = netloom_check::ask::ping_all(&bench);
+    assert_eq!((all.holds(), all.checked), (true, 12), "{all:?}");
+    let (from, to) = ("h1".parse().unwrap(), "h2".parse().unwrap());
+    assert!(netloom_check::ask::probe(&bench, &from, &to, "443/tcp".parse().unwrap()).holds());
 }
