@@ -136,19 +136,15 @@ fn for_editors(value: &mut Value) {
                 Some(Value::Array(a)) => a.iter().filter_map(|t| t.as_str().map(String::from)).collect(),
                 _ => Vec::new(),
             };
+            let words =
+                map.get("oneOf").and_then(Value::as_array).is_some_and(|a| a.iter().all(|s| s.get("const").is_some()));
             let is = |t: &str| types.iter().any(|x| x == t);
             if is("string") && !map.contains_key("const") && !map.contains_key("pattern") {
                 // Text typed without quotes may read as a number or a truth value.
                 let null = if is("null") { vec![json!("null")] } else { vec![] };
                 let all = [vec![json!("string"), json!("number"), json!("boolean")], null].concat();
                 map.insert("type".into(), json!(all));
-            } else if is("integer") || is("number") || is("boolean") {
-                or(value, json!({ "$ref": "#/$defs/Variable" }));
-            } else if map
-                .get("oneOf")
-                .and_then(Value::as_array)
-                .is_some_and(|a| a.iter().all(|s| s.get("const").is_some()))
-            {
+            } else if words || is("integer") || is("number") || is("boolean") {
                 or(value, json!({ "$ref": "#/$defs/Variable" }));
             }
         }
