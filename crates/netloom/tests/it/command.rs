@@ -1,0 +1,197 @@
+//! The command line itself: codes, formats, help, a reader that goes away.
+
+use std::fs;
+use std::process::Output;
+
+use netloom_testkit::needs;
+use serde_json::Value;
+
+use crate::run::{Place, root};
+
+fn out(o: &Output) -> (i32, String, String) {
+    (
+        o.status.code().unwrap(),
+        String::from_utf8_lossy(&o.stdout).into_owned(),
+        String::from_utf8_lossy(&o.stderr).into_owned(),
+    )
+}
+
+const TWO: &str = "apiVersion: netloom.dev/v1alpha1\nkind: Lab\nmetadata: {name: two}\nspec:\n  addressing: {links: {pool: 10.0.0.0/24}}\n  nodes: {a: {}, b: {}}\n  links: [[\"a:eth1\", \"b:eth1\"]]\n  tests:\n    - name: reach\n      expect: [{reach: {from: a, to: b}}]\n";
+
+#[test]
+fn a_wrong_file_is_code_two_and_still_makes_a_junit() {
+    let place = Place::new();
+    let file = place.path("lab.yaml");
+    fs::write(&file, TWO.replace("b:eth1", "c:eth1").replace("addressing", "adressing")).unwrap();
+    let ran = place.ci(&file, &[]);
+    assert_eq!(ran.code, 2, "{}", ran.said());
+    assert!(ran.stderr.contains("lab.yaml:") && ran.stderr.contains("adressing"), "{}", ran.said());
+    assert!(ran.junit.contains("errors=\"1\"") && ran.junit.contains("netloom define"), "{}", ran.junit);
+    assert_eq!((&ran.json["verdict"], &ran.json["exitCode"]), (&"error".into(), &2.into()));
+    assert!(!place.run_dir().exists(), "nothing was touched");
+}
+
+#[test]
+fn wrong_words_are_code_two_and_name_what_there_is() {
+    let place = Place::new();
+    fs::write(place.path("lab.yaml"), TWO).unwrap();
+    for (args, says) in [
+        (&["frobnicate"][..], "unrecognized subcommand"),
+        (&["ci", "--only", "nosuch"], "tests: reach"),
+        (&["ci", "missing.yaml"], "missing.yaml"),
+        (&["help", "nosuch"], "exit-codes"),
+        (&["generate", "moebius", "4"], "ring"),
+        (&["exec", "a"], "COMMAND"),
+        (&["exec", "a", "--", "true"], "no lab two is up"),
+        (&["validate", "--set", "novalue"], "KEY=VALUE"),
+        (&["link", "set", "a:eth1"], "nothing to set"),
+    ] {
+        let (code, stdout, stderr) = out(&place.netloom(args));
+        assert_eq!(code, 2, "{args:?}: {stdout}{stderr}");
+        assert!(stderr.contains(says), "{args:?}: {stdout}{stderr}");
+    }
+}
+
+#[test]
+fn every_code_is_explained() {
+    let (code, stdout, _) = out(&Place::new().netloom(&["help", "exit-codes"]));
+    assert_eq!(code, 0);
+    for exit in ["  0  ", "  1  ", "  2  ", "  3  ", "  4  ", "130  "] {
+        assert!(stdout.contains(exit), "{stdout}");
+    }
+}
+
+#[test]
+fn documents_for_machines_are_documents() {
+    let place = Place::new();
+    fs::write(place.path("lab.yaml"), TWO).unwrap();
+    for args in [
+        &["validate", "-o", "json"][..],
+        &["schema"],
+        &["inventory", "--list"],
+        &["ps", "--all", "-o", "json"],
+        &["version", "-o", "json"],
+    ] {
+        let (code, stdout, stderr) = out(&place.netloom(args));
+        assert_eq!(code, 0, "{args:?}: {stderr}");
+        assert!(serde_json::from_str::<Value>(&stdout).is_ok(), "{args:?}: {stdout}");
+    }
+    // The canonical form is a lab file again, and means the same.
+    let (_, canonical, _) = out(&place.netloom(&["validate", "-o", "yaml"]));
+    fs::write(place.path("again.yaml"), &canonical).unwrap();
+    let (code, again, stderr) = out(&place.netloom(&["validate", "again.yaml", "-o", "yaml"]));
+    assert_eq!((code, again), (0, canonical), "{stderr}");
+}
+
+#[test]
+fn what_is_generated_is_valid() {
+    let place = Place::new();
+    for words in [["ring", "5"], ["clos", "2x4"], ["tree", "2x2"], ["random", "8"], ["fat-tree", "4"]] {
+        let (code, lab, stderr) = out(&place.netloom(&["generate", words[0], words[1]]));
+        assert_eq!(code, 0, "{stderr}");
+        fs::write(place.path("made.yaml"), lab).unwrap();
+        let (code, _, stderr) = out(&place.netloom(&["validate", "made.yaml"]));
+        assert_eq!(code, 0, "{words:?}: {stderr}");
+    }
+}
+
+#[test]
+fn labs_are_drawn_in_three_languages() {
+    let place = Place::new();
+    let lab = root().join("examples/clos-bgp/lab.yaml");
+    for (format, holds) in [("mermaid", "graph"), ("dot", "spine1"), ("html", "</html>")] {
+        let (code, text, stderr) = out(&place.netloom(&["graph", lab.to_str().unwrap(), "--format", format]));
+        assert_eq!(code, 0, "{stderr}");
+        assert!(text.contains(holds), "{format}: {}", &text[..text.len().min(300)]);
+    }
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let place = Place::new();
+    let mut child = place.command(&["schema"]).spawn().unwrap();
+    drop(child.stdout.take());
+    let done = child.wait_with_output().unwrap();
+    let (code, _, stderr) = out(&done);
+    assert_eq!((code, stderr.as_str()), (0, ""));
+}
+
+#[test]
+fn init_does_not_overwrite() {
+    let place = Place::new();
+    assert!(place.netloom(&["init"]).status.success());
+    fs::write(place.path("lab.yaml"), "mine").unwrap();
+    assert_eq!(place.netloom(&["init"]).status.code(), Some(2));
+    assert_eq!(fs::read_to_string(place.path("lab.yaml")).unwrap(), "mine");
+}
+
+#[test]
+fn a_lab_too_large_for_the_machine_is_refused_before_anything_is_built() {
+    let place = Place::new();
+    let text = TWO.replace("a: {}, b: {}", "a: {memory: 64KiB, run: {x: sleep 9}}, b: {}");
+    // More nodes than there can be processes.
+    let mut nodes = String::new();
+    for n in 0..9000 {
+        nodes.push_str(&format!(", n{n}: {{run: {{x: sleep 9}}}}"));
+    }
+    fs::write(place.path("lab.yaml"), text.replace(", b: {}", &format!(", b: {{}}{nodes}"))).unwrap();
+    let (code, stdout, stderr) = out(&place.netloom(&["up"]));
+    assert_eq!(code, 3, "{stdout}{stderr}");
+    assert!(stderr.contains("too small") && stderr.contains("--force"), "{stderr}");
+    assert!(place.left("two").is_empty());
+}
+
+#[test]
+fn a_day_with_a_lab() {
+    needs!(root);
+    let place = Place::new();
+    fs::write(place.path("lab.yaml"), TWO).unwrap();
+    let ok = |args: &[&str]| {
+        let (code, stdout, stderr) = out(&place.netloom(args));
+        assert_eq!(code, 0, "{args:?}: {stdout}{stderr}");
+        stdout
+    };
+    ok(&["up"]);
+    assert_eq!(place.netloom(&["up"]).status.code(), Some(4), "it is up already");
+    assert!(ok(&["ps"]).contains("idle"));
+    assert!(ok(&["ps", "--all"]).contains("two"));
+    assert!(ok(&["exec", "a", "--", "ip", "-br", "link"]).contains("eth1"));
+    assert_eq!(place.netloom(&["exec", "a", "--", "sh", "-c", "exit 7"]).status.code(), Some(7));
+    assert_eq!(place.netloom(&["exec", "a", "--", "no-such-program"]).status.code(), Some(127));
+    ok(&["ping", "a", "b"]);
+    ok(&["ping", "--all"]);
+    ok(&["probe", "a", "b", "443/tcp"]);
+    let (code, stdout, _) = out(&place.netloom(&["probe", "a", "192.0.2.1"]));
+    assert!(code == 1 && stdout.contains("no route"), "{stdout}");
+    ok(&["test"]);
+    assert!(ok(&["inspect", "a:eth1"]).contains("b:eth1"));
+    ok(&["link", "set", "a:eth1", "--delay", "30ms"]);
+    assert!(ok(&["link", "show", "a:eth1"]).contains("delay 30ms"));
+    ok(&["link", "set", "a:eth1", "--clear"]);
+    ok(&["link", "set", "a:eth1", "--down"]);
+    assert!(ok(&["link", "show"]).contains("no carrier"));
+    ok(&["link", "set", "a:eth1", "--up"]);
+    ok(&["ping", "a", "b"]);
+    // The file gets a third node: one difference of a node and one of a link, and nothing else.
+    fs::write(
+        place.path("lab.yaml"),
+        TWO.replace("b: {}", "b: {}, c: {}").replace("\"b:eth1\"]", "\"b:eth1\"], [\"b:eth2\", \"c:eth1\"]"),
+    )
+    .unwrap();
+    let plan = ok(&["apply", "--dry-run"]);
+    assert!(plan.contains("node c") && plan.contains("b:eth2--c:eth1") && !plan.contains("a:eth1"), "{plan}");
+    ok(&["apply"]);
+    assert!(ok(&["apply", "--dry-run"]).contains("nothing to change"));
+    ok(&["ping", "b", "c"]);
+    ok(&["stop", "b"]);
+    assert_eq!(place.netloom(&["ping", "a", "b"]).status.code(), Some(1));
+    ok(&["start", "b"]);
+    ok(&["ping", "a", "b"]);
+    assert!(ok(&["events"]).contains("b"));
+    ok(&["capture", "a:eth1", "--for", "300ms", "-w", "a.pcap"]);
+    assert!(fs::metadata(place.path("a.pcap")).unwrap().len() >= 24);
+    ok(&["down"]);
+    ok(&["down"]);
+    let left = place.left("two");
+    assert!(left.is_empty(), "{left:?}");
+}

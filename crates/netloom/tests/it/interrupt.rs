@@ -1,0 +1,63 @@
+//! `netloom ci` interrupted: the lab goes, the reports are written, the code says so.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use netloom_kernel::process::PidFd;
+use netloom_kernel::signal::number;
+use netloom_testkit::needs;
+
+use crate::run::Place;
+
+const SLOW: &str = "apiVersion: netloom.dev/v1alpha1\nkind: Lab\nmetadata: {name: slow}\nspec:\n  addressing: {links: {pool: 10.0.0.0/24}}\n  nodes:\n    a: {run: {x: sleep 1000}READY}\n    b: {}\n  links: [[\"a:eth1\", \"b:eth1\"]]\n  tests:\n    - name: never\n      within: 60s\n      steps: [{fault: {link-down: \"a:eth1\"}}]\n      expect: [{reach: {from: b, to: a}}]\n";
+
+/// Starts `ci`, sends `signal` once `begun` is seen in the run directory's neighbourhood, and returns code, JUnit and how long it took to end.
+fn interrupted(lab: &str, signal: i32, after: Duration) -> (Option<i32>, String, Duration) {
+    let place = Place::new();
+    fs::write(place.path("lab.yaml"), lab).unwrap();
+    let junit = place.path("out.xml");
+    let mut child = place.command(&["ci", "--junit", junit.to_str().unwrap()]).spawn().unwrap();
+    let until = Instant::now() + Duration::from_secs(20);
+    let built = || fs::read_dir(place.run_dir()).is_ok_and(|mut d| d.next().is_some());
+    while !built() && Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert!(built(), "the lab was never begun");
+    std::thread::sleep(after);
+    let sent = Instant::now();
+    PidFd::open(i32::try_from(child.id()).unwrap()).unwrap().signal(signal).unwrap();
+    let status = child.wait().unwrap();
+    let took = sent.elapsed();
+    let left = place.left("slow");
+    assert!(left.is_empty(), "{left:?}");
+    (status.code(), fs::read_to_string(junit).unwrap_or_default(), took)
+}
+
+#[test]
+fn during_a_test() {
+    needs!(root);
+    for (signal, code) in [(number::INT, 130), (number::TERM, 143)] {
+        let (got, junit, took) = interrupted(&SLOW.replace("READY", ""), signal, Duration::from_millis(1500));
+        assert_eq!(got, Some(code), "{junit}");
+        assert!(junit.contains("value=\"interrupted\""), "{junit}");
+        assert!(took < Duration::from_secs(10), "{took:?}");
+    }
+}
+
+#[test]
+fn while_a_node_is_not_ready_yet() {
+    needs!(root);
+    let lab = SLOW.replace("READY", ", ready: {tcp: 1, within: 60s}");
+    let (got, junit, took) = interrupted(&lab, number::INT, Duration::from_millis(1000));
+    assert_eq!(got, Some(130), "{junit}");
+    assert!(junit.contains("value=\"interrupted\""), "{junit}");
+    assert!(took < Duration::from_secs(10), "{took:?}");
+}
+
+#[test]
+fn killed_outright() {
+    needs!(root);
+    let (got, _, _) = interrupted(&SLOW.replace("READY", ""), number::KILL, Duration::from_millis(1000));
+    // No code: a signal ended it. `interrupted` has looked that nothing is left within five seconds.
+    assert_eq!(got, None);
+}
