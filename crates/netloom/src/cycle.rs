@@ -72,7 +72,9 @@ impl<'a> Cycle<'a> {
             t.note(d.render(t.colored_errors(), t.columns()).trim_end());
         }
         let mut report = self.report.clone();
-        if matches!(failure, Some(Failure { what: What::File(_), .. })) {
+        // Said already: by the diagnostics, or in the line of the step.
+        let line = report.phases.iter().find(|p| p.status == Status::Error).map(|p| p.detail.clone());
+        if matches!(failure, Some(Failure { what: What::File(_), .. })) || line == report.failure {
             report.failure = None;
         }
         print(self.context, &report, &self.args.reports);
