@@ -114,7 +114,9 @@ fn about(world: &dyn World, plan: &Plan, node: &NodeName, all: &mut Vec<Evidence
         let end = end.end();
         let text = world.acl_counters(&end).map(|rules| {
             let line = |r: &netloom_engine::AclCounter| {
-                format!("{:?} {}: {} — {} packets", r.direction, r.index + 1, r.rule, r.packets).to_lowercase()
+                // The implied rule stands behind all that are written.
+                let number = r.index.checked_add(1).map_or("-".into(), |n| n.to_string());
+                format!("{:?} {number}: {} — {} packets", r.direction, r.rule, r.packets).to_lowercase()
             };
             rules.iter().map(line).collect::<Vec<_>>().join("\n")
         });
