@@ -215,7 +215,7 @@ pub fn failure(t: &TestResult, verbose: bool, columns: usize) -> String {
 fn telling(t: &TestResult) -> Vec<&Evidence> {
     let first: &[&str] = match t.cause.as_ref().map(Cause::word) {
         Some("link-state") => &["links"],
-        Some("denied" | "prohibited" | "no-rule-counted" | "present" | "no-way-back") => &["acl", "routes"],
+        Some("denied" | "prohibited" | "no-rule-counted" | "present" | "no-way-back") => &["acl"],
         // netloom or the machine could not do something: the lab has nothing to say about that.
         Some("unsupported" | "internal" | "interrupted" | "matched-nothing") => return Vec::new(),
         Some("command") => &["log"],
