@@ -81,7 +81,6 @@ impl<'a> Cycle<'a> {
     }
 
     fn steps(&mut self) -> Result<Exit> {
-        let terminal = &self.context.terminal;
         let named = self.args.lab.file();
         let begun = Instant::now();
         self.progress.step("define");
@@ -103,7 +102,7 @@ impl<'a> Cycle<'a> {
                 return Err(f);
             }
         };
-        terminal.say(format!(
+        self.progress.say(format!(
             "{}  {}",
             Style::Bold.paint(&self.report.lab),
             Style::Dim.paint(format!("{} as {}", self.report.file, self.report.instance))

@@ -2,6 +2,9 @@
 
 use crate::style::{Style, width};
 
+/// A space at which no line is broken; shown as a space.
+pub const NO_BREAK: &str = "\u{a0}";
+
 /// Rows under headings. A cell may hold escape sequences and, in the last column, several lines.
 #[derive(Debug, Clone, Default)]
 pub struct Table {
@@ -85,7 +88,7 @@ impl Table {
                 let before = widths[..i].iter().map(|w| w + 3).sum::<usize>() + indent;
                 for (k, part) in cell.lines().flat_map(|l| wrap(l, last)).enumerate() {
                     if k > 0 {
-                        out.push_str(line.trim_end());
+                        out.push_str(&line.trim_end().replace(NO_BREAK, " "));
                         out.push('\n');
                         line = " ".repeat(before);
                     }
@@ -105,7 +108,7 @@ impl Table {
                 line.push_str("   ");
             }
         }
-        out.push_str(line.trim_end());
+        out.push_str(&line.trim_end().replace(NO_BREAK, " "));
         out.push('\n');
     }
 }

@@ -7,7 +7,7 @@ use netloom_check::verdict::{Cause, Evidence, Finding, Measurement, Status, Step
 use serde::Serialize;
 
 use crate::style::{self, Style, count, cut, duration};
-use crate::table::{Table, wrap};
+use crate::table::{NO_BREAK, Table, wrap};
 use crate::verdict::{PhaseResult, Report, Verdict};
 
 /// Lines of one piece of evidence that are shown; JSON and JUnit hold all of them.
@@ -87,15 +87,18 @@ fn measured(t: &TestResult, wide: bool) -> String {
         let c = &t.contention;
         parts.push(format!("stolen {}, waited for a processor {}", duration(c.steal), duration(c.run_delay)));
     }
-    parts.join(", ")
+    // A line is broken between two values, never inside one.
+    parts.iter().map(|p| p.replace(' ', NO_BREAK)).collect::<Vec<_>>().join(", ")
 }
 
 fn measurement(m: &Measurement) -> String {
     let text = quantity(m.value, m.unit);
     let value = if m.holds == Some(false) { Style::Red.paint(text) } else { text };
+    // `4 hops` says its name itself.
+    let name = if m.unit == Unit::Hops { String::new() } else { format!("{} ", m.name) };
     match &m.bound {
-        Some(b) => format!("{} {} {value} ({b})", m.subject, m.name),
-        None => format!("{} {} {value}", m.subject, m.name),
+        Some(b) => format!("{} {name}{value} ({b})", m.subject),
+        None => format!("{} {name}{value}", m.subject),
     }
 }
 
@@ -121,6 +124,8 @@ fn ranges(all: &[&Measurement]) -> Vec<String> {
     names
         .iter()
         .filter(|(n, ..)| !median || !(n.ends_with("max") || n.ends_with("min")))
+        // Nothing of something nobody asked about.
+        .filter(|(_, unit, _, most)| *unit != Unit::Packets || *most > 0.0)
         .take(3)
         .map(|(name, unit, least, most)| {
             if least == most {
