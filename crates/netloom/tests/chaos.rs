@@ -101,7 +101,20 @@ fn killed_at_any_moment_nothing_stays() {
     // The shell stays as process 1: orphans become its children, where the inventory sees them, and it takes their exit status.
     let script = "mount -t tmpfs tmpfs /run && mount -t tmpfs tmpfs /tmp && ip link set lo up && \"$@\"; exit $?";
     let status = Command::new("unshare")
-        .args(["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--propagation", "private", "sh", "-c", script, "sh"])
+        .args([
+            "--net",
+            "--mount",
+            "--pid",
+            "--fork",
+            "--kill-child",
+            "--mount-proc",
+            "--propagation",
+            "private",
+            "sh",
+            "-c",
+            script,
+            "sh",
+        ])
         .arg(own)
         .args(["--nocapture", "--exact", "killed_at_any_moment_nothing_stays"])
         .env(INSIDE, "1")
@@ -149,7 +162,14 @@ fn chaos() {
         }
         settled(&clean, &story);
     }
-    println!("{kills} rounds in {:?}; killed while running: up {}, apply {}, down {}, ci {}", began.elapsed(), killed[0], killed[1], killed[2], killed[3]);
+    println!(
+        "{kills} rounds in {:?}; killed while running: up {}, apply {}, down {}, ci {}",
+        began.elapsed(),
+        killed[0],
+        killed[1],
+        killed[2],
+        killed[3]
+    );
     assert!(killed.iter().all(|k| u64::from(*k) * 20 >= kills), "the kills came too late to mean anything: {killed:?}");
 }
 
@@ -157,7 +177,11 @@ fn chaos() {
 fn put_down(name: &str, story: &str) {
     let out = Command::new(NETLOOM).args(["down", "--quiet", "--name", name]).output().expect("netloom runs");
     let stderr = String::from_utf8_lossy(&out.stderr);
-    assert!(out.status.success() || stderr.contains("not running") || stderr.contains("no lab"), "{story}: `down` says {:?}: {stderr}", out.status.code());
+    assert!(
+        out.status.success() || stderr.contains("not running") || stderr.contains("no lab"),
+        "{story}: `down` says {:?}: {stderr}",
+        out.status.code()
+    );
 }
 
 fn prepare(dir: &Path, name: &str, before: &str, after: &str) -> Lab {
@@ -165,7 +189,9 @@ fn prepare(dir: &Path, name: &str, before: &str, after: &str) -> Lab {
     let write = |which: &str, spec: &str| {
         let path = dir.join(format!("{name}-{which}.yaml"));
         let test = TEST.replace("NODE", node);
-        let text = format!("apiVersion: netloom.dev/v1alpha1\nkind: Lab\nmetadata: {{name: chaos-{name}}}\nspec:\n{spec}{test}");
+        let text = format!(
+            "apiVersion: netloom.dev/v1alpha1\nkind: Lab\nmetadata: {{name: chaos-{name}}}\nspec:\n{spec}{test}"
+        );
         std::fs::write(&path, text).expect("a file is written");
         path
     };
@@ -188,18 +214,35 @@ fn text(path: &Path) -> &str {
 }
 
 fn start(args: &[&str]) -> Child {
-    Command::new(NETLOOM).args(args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("netloom starts")
+    Command::new(NETLOOM)
+        .args(args)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("netloom starts")
 }
 
 fn run(args: &[&str]) {
     let out = Command::new(NETLOOM).args(args).stdin(Stdio::null()).output().expect("netloom runs");
-    assert!(out.status.success(), "netloom {}: {}{}", args.join(" "), String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
+    assert!(
+        out.status.success(),
+        "netloom {}: {}{}",
+        args.join(" "),
+        String::from_utf8_lossy(&out.stdout),
+        String::from_utf8_lossy(&out.stderr)
+    );
 }
 
 /// Where leavings are looked for, beside the mount table, namespaces, processes, cgroups and the network.
 fn scope() -> Scope {
     let trees = ["/run", "/tmp", "/dev/shm", "/etc/frr", "/var/log/frr", "/var/tmp"];
-    Scope { trees: trees.map(PathBuf::from).to_vec(), tops: vec!["/var/log".into()], processes: true, ignore: Vec::new() }
+    Scope {
+        trees: trees.map(PathBuf::from).to_vec(),
+        tops: vec!["/var/log".into()],
+        processes: true,
+        ignore: Vec::new(),
+    }
 }
 
 /// Waits until the machine is what it was, five seconds at most.
@@ -230,7 +273,8 @@ impl Stranger {
         }
         let directory = PathBuf::from("/run/netloom-stranger");
         std::fs::create_dir_all(&directory).expect("a directory");
-        let process = Command::new("bash").args(["-c", "exec -a netloom-keeper sleep 100000"]).spawn().expect("a process");
+        let process =
+            Command::new("bash").args(["-c", "exec -a netloom-keeper sleep 100000"]).spawn().expect("a process");
         std::thread::sleep(Duration::from_millis(100));
         Stranger { process, directory }
     }
@@ -241,7 +285,9 @@ impl Drop for Stranger {
         let _ = self.process.kill();
         let _ = self.process.wait();
         let _ = std::fs::remove_dir_all(&self.directory);
-        for command in ["ip link del nl-stranger", "ip netns del netloom-stranger", "nft delete table inet netloom_stranger"] {
+        for command in
+            ["ip link del nl-stranger", "ip netns del netloom-stranger", "nft delete table inet netloom_stranger"]
+        {
             let words: Vec<&str> = command.split(' ').collect();
             let _ = Command::new(words[0]).args(&words[1..]).status();
         }

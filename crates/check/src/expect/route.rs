@@ -1,6 +1,6 @@
 //! Routes in the kernel's main table, read over netlink; next hops told by the node that has the address.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -23,9 +23,13 @@ pub(super) fn look(expect: &RouteExpect, context: &Context<'_>) -> Looked {
     for node in resolve::nodes(plan, &expect.node)? {
         let mut rtnl = observe::rtnl(context.world, node)?;
         let links = rtnl.links_without_stats()?;
-        let routes: Vec<Route> = rtnl.routes()?.into_iter().filter(|r| r.table == MAIN_TABLE).collect();
+        let mut routes: HashMap<IpNet, Vec<Route>> = HashMap::new();
+        for route in rtnl.routes()?.into_iter().filter(|r| r.table == MAIN_TABLE) {
+            routes.entry(route.destination).or_default().push(route);
+        }
         for prefix in prefixes(plan, node, &expect.prefix) {
-            let cause = judge(expect, prefix, node, &routes, &links, context);
+            let found = routes.get(&prefix).map(Vec::as_slice).unwrap_or_default();
+            let cause = judge(expect, prefix, node, found, &links, context);
             check.judge(format!("{node} {prefix}"), wanted(expect), cause);
         }
     }
@@ -61,6 +65,7 @@ fn prefixes(plan: &Plan, node: &NodeName, set: &PrefixSet) -> Vec<IpNet> {
     found.into_iter().collect()
 }
 
+/// `routes` are those to exactly this prefix.
 fn judge(
     expect: &RouteExpect,
     prefix: IpNet,
@@ -69,7 +74,7 @@ fn judge(
     links: &[Link],
     context: &Context<'_>,
 ) -> Cause {
-    let mut found: Vec<&Route> = routes.iter().filter(|r| r.destination == prefix).collect();
+    let mut found: Vec<&Route> = routes.iter().collect();
     found.sort_by_key(|r| r.metric);
     let text = |r: &Route| route_text(r, links);
     if expect.absent {

@@ -50,6 +50,8 @@ pub fn run(world: &dyn World, options: &mut Options<'_>) -> Result<RunResult> {
 pub fn run_tests(world: &dyn World, tests: &[Test], options: &mut Options<'_>) -> Result<RunResult> {
     let earlier: Vec<&str> = options.before.iter().map(|r| r.name.as_str()).collect();
     let order = select::select(tests, &options.only, &options.tags, &earlier)?;
+    // A full matrix holds a socket and a namespace for each node. With the old limit smaller labs still work.
+    let _ = netloom_kernel::process::raise_file_limit();
     let started = world.now();
     let mut results: Vec<TestResult> = Vec::new();
     for (index, test) in order.iter().enumerate() {
