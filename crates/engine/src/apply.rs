@@ -48,6 +48,7 @@ pub fn apply(plan: Plan, options: &Options, on: &mut dyn FnMut(Event)) -> Result
         crate::run::up(plan, options, on)?;
         return Ok(changes);
     };
+    netloom_kernel::process::raise_file_limit()?;
     netloom_runtimes::rootless::join(client.keeper())?;
     let old = dir.read_plan()?;
     let topology = Topology::new(&plan);
@@ -94,6 +95,7 @@ pub fn difference(plan: &Plan, options: &Options) -> Result<Vec<Change>> {
     let Some(mut client) = dir.keeper() else {
         return if dir.exists() { Ok(everything(plan)) } else { Err(not_up(&options.run_dir, plan.instance.as_str())) };
     };
+    netloom_kernel::process::raise_file_limit()?;
     netloom_runtimes::rootless::join(client.keeper())?;
     let old = dir.read_plan()?;
     let topology = Topology::new(plan);

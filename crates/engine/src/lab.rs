@@ -175,6 +175,8 @@ impl Lab {
     /// # Errors
     /// [`Error::NotUp`], naming the labs that are.
     pub fn open(run_dir: &RunDir, instance: &str) -> Result<Lab> {
+        // One descriptor a node when all of them are asked for.
+        netloom_kernel::process::raise_file_limit()?;
         let dir = Dir::new(run_dir, instance);
         let Some(client) = dir.keeper() else {
             return Err(not_up(run_dir, instance));

@@ -211,13 +211,12 @@ impl<'a> Look<'a> {
         }
         for (name, _) in stay {
             let ends = topology.ends(name.as_str());
-            if !acl::present(self.spaces.get(name.as_str())?, ends)? {
-                if self.acls.insert(name.to_string())
-                    && let Some(end) = ends.iter().find(|end| end.this.acl.is_some())
-                {
-                    let subject = Subject::End(end.this.end());
-                    note(&mut self.changes, Action::Change, subject, "acl was missing");
-                }
+            if !acl::present(self.spaces.get(name.as_str())?, ends)?
+                && self.acls.insert(name.to_string())
+                && let Some(end) = ends.iter().find(|end| end.this.acl.is_some())
+            {
+                let subject = Subject::End(end.this.end());
+                note(&mut self.changes, Action::Change, subject, "acl was missing");
             }
         }
         // A link that is gone took none of its rules along, and one that comes needs its own.

@@ -48,6 +48,8 @@ pub struct Instance {
 /// # Errors
 /// [`Error::AlreadyUp`], [`Error::Busy`], or what failed.
 pub fn up(plan: Plan, options: &Options, on: &mut dyn FnMut(Event)) -> Result<Lab> {
+    // Two descriptors a node while it is made.
+    netloom_kernel::process::raise_file_limit()?;
     let dir = Dir::new(&options.run_dir, plan.instance.as_str());
     // Of a tied lab not even a directory may stay when this process is killed, so its keeper makes the directory.
     let first = options.mode == Mode::Tied && !dir.exists();

@@ -42,7 +42,10 @@ fn plan(larger: bool) -> Plan {
             end.impair = Some(Impair { delay: Some("5ms".parse().unwrap()), ..Impair::default() });
         });
     if larger {
-        lab = lab.node("c").run("c", "x", "exec sleep 1000").link(("a:eth2", &["10.1.0.1/24"]), ("c:eth1", &["10.1.0.2/24"]));
+        lab = lab
+            .node("c")
+            .run("c", "x", "exec sleep 1000")
+            .link(("a:eth2", &["10.1.0.1/24"]), ("c:eth1", &["10.1.0.2/24"]));
     }
     let mut plan = lab.build();
     let addresses = |n: u8| Addresses { v4: Some(format!("172.20.20.{n}/24").parse().unwrap()), v6: None };
@@ -177,7 +180,8 @@ fn chaos_leaves_nothing() {
     if !root() {
         return;
     }
-    let number = |name: &str, otherwise: u64| std::env::var(name).ok().and_then(|n| n.parse().ok()).unwrap_or(otherwise);
+    let number =
+        |name: &str, otherwise: u64| std::env::var(name).ok().and_then(|n| n.parse().ok()).unwrap_or(otherwise);
     let (kills, first) = (number("NETLOOM_CHAOS", KILLS), number("NETLOOM_SEED", 1));
     let outer = process::fork_among_threads(|| {
         let all = Namespaces::PID | Namespaces::MOUNT | Namespaces::NET | Namespaces::IPC | Namespaces::UTS;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use netloom_engine::{Error, Event, ExecOptions, Lab, NodeState, Options, RunDir, down, list, up};
 use netloom_kernel::process;
-use netloom_plan::desired::Plan;
+use netloom_plan::desired::{Plan, ProcessPlan};
 use netloom_testkit::oracle;
 
 use crate::plans::{pair, ring};
@@ -207,7 +207,22 @@ fn a_ring_comes_up_and_goes() {
     let dir = tempfile::tempdir().unwrap();
     let options = options(dir.path());
     let count = std::env::var("RING").ok().and_then(|n| n.parse().ok()).unwrap_or(100);
-    let plan = ring("ring", count);
+    let mut plan = ring("ring", count);
+    if std::env::var_os("RING_POPULATED").is_some() {
+        for (name, node) in &mut plan.nodes {
+            let process = ProcessPlan {
+                argv: words("/bin/sleep infinity"),
+                env: Default::default(),
+                workdir: "/".into(),
+                user: String::new(),
+                log: format!("/var/log/{name}.log"),
+                after: Vec::new(),
+                directories: Default::default(),
+            };
+            node.processes.insert("sleep".into(), process);
+            node.populated = true;
+        }
+    }
     let start = Instant::now();
     let lab = up(plan, &options, &mut |event| {
         if let Event::End { phase, took } = event {
