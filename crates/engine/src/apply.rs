@@ -20,7 +20,7 @@ use crate::event::{Event, Phase};
 use crate::faults::{BLACKHOLE, DOWN, GRACE, restore};
 use crate::impair::Spot;
 use crate::look::{Look, look};
-use crate::network::{Have, Want, settle};
+use crate::network::{Have, Want, make};
 use crate::options::Options;
 use crate::progress::Progress;
 use crate::run::{not_up, record, remove};
@@ -271,9 +271,7 @@ impl<'a> Doing<'a> {
             Some(have) if !self.stale => have,
             _ => Have::observe(&mut rtnl)?,
         };
-        let mut batch = Batch::new();
-        settle(&want, &observed, &mut batch, &mut Vec::new());
-        for failure in rtnl.apply_all(batch)? {
+        for failure in make(&want, &observed, &mut rtnl)? {
             self.errors.push(Error::step(name.to_string(), failure.error));
         }
         // Ends that were down by hand are up again: they get back what they lost.

@@ -8,12 +8,11 @@ use netloom_kernel::netns::Netns;
 use netloom_kernel::rtnl::{Batch, Rtnl};
 use netloom_kernel::sysctl;
 use netloom_plan::desired::{LinkPlan, NodePlan};
-use netloom_plan::diff::Change;
 use netloom_runtimes::client::Client;
 
 use crate::error::{Error, Result};
 use crate::event::{Event, Phase};
-use crate::network::{Have, Want, settle};
+use crate::network::{Have, Want, make};
 use crate::progress::Progress;
 use crate::spaces::Spaces;
 use crate::state::Dir;
@@ -56,11 +55,8 @@ pub(crate) fn fresh(
     let mut errors = Vec::new();
     write_sysctls(&late, &spaces, &mut errors);
     let have = Have::fresh();
-    let mut ignored: Vec<Change> = Vec::new();
     for (at, ((name, node), mut rtnl)) in nodes.iter().zip(sockets).enumerate() {
-        let mut batch = Batch::new();
-        settle(&Want::new(topology, name, node), &have, &mut batch, &mut ignored);
-        for failure in rtnl.apply_all(batch)? {
+        for failure in make(&Want::new(topology, name, node), &have, &mut rtnl)? {
             errors.push(Error::step(name.to_string(), failure.error));
         }
         if at % 64 == 63 {

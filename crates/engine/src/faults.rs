@@ -17,7 +17,7 @@ use serde_json::json;
 use crate::error::{Error, Result};
 use crate::impair::{self, Spot};
 use crate::lab::{Lab, STOPPED};
-use crate::network::{Have, Want, settle};
+use crate::network::{Have, Want, make};
 use crate::snapshot::Snapshot;
 use crate::start;
 use crate::topology::Topology;
@@ -122,9 +122,7 @@ impl Lab {
         want.down = downed.iter().filter(|end| end.node == *name).collect();
         want.up = up;
         let have = Have::observe(rtnl)?;
-        let mut batch = Batch::new();
-        settle(&want, &have, &mut batch, &mut Vec::new());
-        let failures = rtnl.apply_all(batch)?;
+        let failures = make(&want, &have, rtnl)?;
         Error::all(failures.into_iter().map(|failure| Error::step(node, failure.error)).collect())
     }
 

@@ -4,11 +4,13 @@
 //! FRR added stays.
 
 use std::net::IpAddr;
+use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
 use netloom_api::node::NodeKind;
 use netloom_api::values::{EndRef, NodeName};
 use netloom_kernel::mac::MacAddr;
+use netloom_kernel::netlink::Failure;
 use netloom_kernel::rtnl::{
     Address, AddressSpec, Batch, BridgePort, Link, LinkChange, NextHop, PROTOCOL, Route, RouteKind, RouteSpec, Rtnl,
     TABLE_MAIN,
@@ -299,4 +301,24 @@ fn hop(via: Option<IpAddr>) -> NextHop {
 
 fn reaches(end: &EndPlan, via: IpAddr) -> bool {
     end.addresses.iter().any(|net| net.contains(&via))
+}
+
+/// `EADDRINUSE`: a macvlan of a lab that has just ended still has this MAC; the kernel takes it away in a moment.
+const IN_USE: i32 = 98;
+/// How long that moment may be.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Makes `have` into `want`. Returns every request the kernel refused.
+pub(crate) fn make(want: &Want<'_>, have: &Have, rtnl: &mut Rtnl) -> Result<Vec<Failure>> {
+    let mut batch = Batch::new();
+    settle(want, have, &mut batch, &mut Vec::new());
+    let mut failures = rtnl.apply_all(batch)?;
+    let deadline = Instant::now() + PATIENCE;
+    while failures.iter().any(|failure| failure.error.errno() == Some(IN_USE)) && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(10));
+        let mut batch = Batch::new();
+        settle(want, &Have::observe(rtnl)?, &mut batch, &mut Vec::new());
+        failures = rtnl.apply_all(batch)?;
+    }
+    Ok(failures)
 }
