@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use netloom_api::load::{self, Loaded, Options};
+use netloom_api::node::NodeKind;
 use netloom_api::values::LabName;
 use netloom_engine::{Action, Change, Mode, Subject};
 use netloom_plan::desired::{Allocation, Plan};
@@ -44,7 +45,10 @@ pub(crate) fn load_shown(context: &Context, file: &Path, set: &[String]) -> Resu
 
 /// The plan for this host. `name` is the instance, else the lab's own name; `previous` what a running instance holds.
 pub(crate) fn plan(loaded: &Loaded, name: Option<&str>, previous: Option<&Allocation>) -> Result<Plan> {
-    with_facts(loaded, name, previous, &facts())
+    // Asking FRR for its version costs a process: only where it matters.
+    let routers = loaded.lab.spec.nodes.values().any(|n| n.kind == NodeKind::Frr);
+    let facts = Facts { frr: if routers { frr() } else { None }, rootless: netloom_kernel::mount::in_user_namespace() };
+    with_facts(loaded, name, previous, &facts)
 }
 
 /// The plan for a host that has everything: for looking at a lab where it will not run.
@@ -70,11 +74,6 @@ fn refused(errors: &[PlanError]) -> Failure {
         }
     };
     if missing { Failure::environment(text) } else { Failure::usage(text) }
-}
-
-/// What this host offers.
-pub(crate) fn facts() -> Facts {
-    Facts { frr: frr(), rootless: netloom_kernel::mount::in_user_namespace() }
 }
 
 /// The FRR that is installed.
