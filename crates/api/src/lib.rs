@@ -18,6 +18,7 @@ pub mod schema;
 pub mod test;
 mod validate;
 pub mod values;
+pub mod words;
 
 pub use diag::{Diagnostic, Diagnostics};
 pub use load::{Loaded, Options, load};
