@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use netloom_testkit::inventory::{Inventory, Scope, report};
 
 const NETLOOM: &str = env!("CARGO_BIN_EXE_netloom");
-/// Set in the copy of this test that runs inside the namespaces.
+/// Set in the copy of this test that runs inside the namespaces, to the directories it has for itself.
 const INSIDE: &str = "NETLOOM_CHAOS_INSIDE";
 
 /// SplitMix64: small, seeded, the same everywhere (Steele, Lea, Flood 2014).
@@ -99,8 +99,10 @@ fn killed_at_any_moment_nothing_stays() {
         return chaos();
     }
     let own = std::env::current_exe().expect("a test knows its own program");
+    // A checkout below /tmp must stay in sight.
+    let hidden = if own.starts_with("/tmp") { "/run" } else { "/run /tmp" };
     // The shell stays as process 1: orphans become its children, where the inventory sees them, and it takes their exit status.
-    let script = "mount -t tmpfs tmpfs /run && mount -t tmpfs tmpfs /tmp && ip link set lo up && \"$@\"; exit $?";
+    let script = "for d in $NETLOOM_CHAOS_INSIDE; do mount -t tmpfs tmpfs $d || exit; done; ip link set lo up && \"$@\"; exit $?";
     let status = Command::new("unshare")
         .args([
             "--net",
@@ -118,7 +120,7 @@ fn killed_at_any_moment_nothing_stays() {
         ])
         .arg(own)
         .args(["--nocapture", "--exact", "killed_at_any_moment_nothing_stays"])
-        .env(INSIDE, "1")
+        .env(INSIDE, hidden)
         .status()
         .expect("unshare runs");
     assert!(status.success(), "the test inside the namespaces failed; what it says stands above");
@@ -237,9 +239,10 @@ fn run(args: &[&str]) {
 
 /// Where leavings are looked for, beside the mount table, namespaces, processes, cgroups and the network.
 fn scope() -> Scope {
-    let trees = ["/run", "/tmp", "/dev/shm", "/etc/frr", "/var/log/frr", "/var/tmp"];
+    let own = std::env::var(INSIDE).expect("set by the outer copy");
+    let trees = own.split(' ').chain(["/dev/shm", "/etc/frr", "/var/log/frr", "/var/tmp"]);
     Scope {
-        trees: trees.map(PathBuf::from).to_vec(),
+        trees: trees.map(PathBuf::from).collect(),
         tops: vec!["/var/log".into()],
         processes: true,
         ignore: Vec::new(),
