@@ -80,8 +80,24 @@ pub(crate) fn needs(plan: &Plan) -> Vec<Need> {
     ]
 }
 
+/// How many neighbours the machine remembers, those of all namespaces together (IPv6 has a table of its own, as large).
+const NEIGHBOURS: &str = "/proc/sys/net/ipv4/neigh/default/gc_thresh3";
+
+/// A lab in which every link talks may need more neighbours than that; an idle one does not, so this is told and refuses nothing.
+fn crowded(ends: u64, limit: Option<u64>) -> Option<String> {
+    let limit = limit.filter(|limit| ends > *limit)?;
+    Some(format!(
+        "the lab has {ends} link ends, and this machine remembers {limit} neighbours in all namespaces together: when more talk at once, \
+         packets are lost (sysctl -w net.ipv4.neigh.default.gc_thresh3={more} net.ipv6.neigh.default.gc_thresh3={more})",
+        more = (ends * 2).next_power_of_two()
+    ))
+}
+
 /// Refuses what does not fit, unless `force`.
 pub(crate) fn check(context: &Context, plan: &Plan, force: bool) -> Result<()> {
+    if let Some(text) = crowded(plan.links.len() as u64 * 2, number(NEIGHBOURS)) {
+        context.terminal.note(text);
+    }
     let lacking: Vec<Need> = needs(plan).into_iter().filter(|n| !n.fits()).collect();
     if lacking.is_empty() {
         return Ok(());
@@ -129,6 +145,14 @@ mod tests {
         assert!(memory_there().is_some_and(|m| m > 1 << 20));
         assert!(tasks_there().is_some_and(|t| t > 10));
         assert!(files_there().is_some_and(|f| f > 10));
+    }
+
+    #[test]
+    fn more_ends_than_neighbours_are_told() {
+        assert_eq!(crowded(600, Some(1024)), None);
+        assert_eq!(crowded(6000, None), None);
+        let told = crowded(1130, Some(1024)).expect("a sentence");
+        assert!(told.contains("gc_thresh3=4096"), "{told}");
     }
 
     #[test]
