@@ -130,7 +130,7 @@ pub(super) fn new_chain(batch: &mut Batch, table: &Table, chain: &Chain) {
 pub(super) fn new_rule(batch: &mut Batch, table: &Table, chain: &Chain, rule: &Rule) -> Result<()> {
     let name = rule.comment.as_deref().unwrap_or("without a comment");
     let doing = format!("add nft rule `{name}` to chain {}", chain.name);
-    check_rule(rule).map_err(|reason| Error::Invalid { doing: doing.clone(), reason: reason.into() })?;
+    check_rule(table.family, rule).map_err(|reason| Error::Invalid { doing: doing.clone(), reason: reason.into() })?;
     let message = batch.begin(NEWRULE, NLM_F_CREATE | NLM_F_APPEND, doing);
     let w = &mut batch.writer;
     w.raw(&header(table.family as u8));
@@ -138,7 +138,7 @@ pub(super) fn new_rule(batch: &mut Batch, table: &Table, chain: &Chain, rule: &R
     w.attr_str(NFTA_RULE_CHAIN, &chain.name);
     let list = w.nest_flagged(NFTA_RULE_EXPRESSIONS);
     for condition in &rule.matches {
-        write_match(w, condition);
+        write_match(w, table.family, condition);
     }
     if rule.counter {
         expression(w, "counter", |w| NFTA_COUNTER.iter().for_each(|kind| w.attr_be64(*kind, 0)));
@@ -154,9 +154,19 @@ pub(super) fn new_rule(batch: &mut Batch, table: &Table, chain: &Chain, rule: &R
     Ok(())
 }
 
-fn check_rule(rule: &Rule) -> Result<(), &'static str> {
+fn check_rule(table: TableFamily, rule: &Rule) -> Result<(), &'static str> {
     let mut protocol = None;
     for condition in &rule.matches {
+        let v6 = match condition {
+            Match::V6(v6) => Some(*v6),
+            Match::From(net) | Match::To(net) | Match::NotTo(net) => Some(matches!(net, IpNet::V6(_))),
+            _ => None,
+        };
+        match (table, v6) {
+            (TableFamily::Ip, Some(true)) => return Err("a table for IPv4 sees no IPv6"),
+            (TableFamily::Ip6, Some(false)) => return Err("a table for IPv6 sees no IPv4"),
+            _ => {}
+        }
         match condition {
             Match::Protocol(number) => protocol = Some(*number),
             Match::SourcePort(..) | Match::DestinationPort(..) | Match::IcmpType(..) if protocol.is_none() => {
@@ -243,7 +253,12 @@ fn interface(w: &mut Writer, key: u32, operation: u32, name: &str) {
     compare(w, operation, &bytes);
 }
 
-fn family(w: &mut Writer, v6: bool) {
+/// Only packets of one version of IP. A table that sees no others must not ask: nft 1.0.6 reads the question as one for
+/// the next protocol, and aborts on the rule (`payload_expr_expand`), whatever it was asked to list.
+fn family(w: &mut Writer, table: TableFamily, v6: bool) {
+    if matches!(table, TableFamily::Ip | TableFamily::Ip6) {
+        return;
+    }
     meta(w, META_NFPROTO);
     compare(w, CMP_EQ, &[if v6 { NFPROTO_IPV6 } else { NFPROTO_IPV4 }]);
 }
@@ -256,9 +271,9 @@ fn octets(address: IpAddr) -> Vec<u8> {
 }
 
 /// A prefix against the source (`false`) or destination address of the IP header.
-fn prefix(w: &mut Writer, net: &IpNet, destination: bool, operation: u32) {
+fn prefix(w: &mut Writer, table: TableFamily, net: &IpNet, destination: bool, operation: u32) {
     let v6 = matches!(net, IpNet::V6(_));
-    family(w, v6);
+    family(w, table, v6);
     let (start, len) = if v6 { (8, 16) } else { (12, 4) };
     payload(w, NETWORK, start + if destination { len } else { 0 }, len);
     if u32::from(net.prefix_len()) < len * 8 {
@@ -267,13 +282,13 @@ fn prefix(w: &mut Writer, net: &IpNet, destination: bool, operation: u32) {
     compare(w, operation, &octets(net.network()));
 }
 
-fn write_match(w: &mut Writer, condition: &Match) {
+fn write_match(w: &mut Writer, table: TableFamily, condition: &Match) {
     match condition {
         Match::In(name) => interface(w, META_IIFNAME, CMP_EQ, name),
         Match::NotIn(name) => interface(w, META_IIFNAME, CMP_NEQ, name),
         Match::Out(name) => interface(w, META_OIFNAME, CMP_EQ, name),
         Match::NotOut(name) => interface(w, META_OIFNAME, CMP_NEQ, name),
-        Match::V6(v6) => family(w, *v6),
+        Match::V6(v6) => family(w, table, *v6),
         Match::Protocol(number) => {
             meta(w, META_L4PROTO);
             compare(w, CMP_EQ, &[*number]);
@@ -290,9 +305,9 @@ fn write_match(w: &mut Writer, condition: &Match) {
             payload(w, TRANSPORT, 0, 1);
             range(w, &[*first], &[*last]);
         }
-        Match::From(net) => prefix(w, net, false, CMP_EQ),
-        Match::To(net) => prefix(w, net, true, CMP_EQ),
-        Match::NotTo(net) => prefix(w, net, true, CMP_NEQ),
+        Match::From(net) => prefix(w, table, net, false, CMP_EQ),
+        Match::To(net) => prefix(w, table, net, true, CMP_EQ),
+        Match::NotTo(net) => prefix(w, table, net, true, CMP_NEQ),
         Match::Established => {
             expression(w, "ct", |w| {
                 w.attr_be32(1, 1); // NFTA_CT_DREG

@@ -209,12 +209,21 @@ fn a_thousand_rules_go_in_one_batch() {
 
 #[test]
 fn masquerade_and_published_ports() {
+    nat_of(TableFamily::Inet, "dnat ip to");
+}
+
+#[test]
+fn masquerade_and_published_ports_of_a_table_for_ipv4() {
+    nat_of(TableFamily::Ip, "dnat to");
+}
+
+fn nat_of(family: TableFamily, dnat: &str) {
     let (a, router, b) = routed();
     let at_b = listen(&b, "10.0.2.1:80");
     let at_a = listen(&a, "10.0.1.1:22");
     let nat = |hook, priority| Some(Base { kind: ChainKind::Nat, hook, priority, drop: false });
     let table = Table {
-        family: TableFamily::Inet,
+        family,
         name: TABLE.into(),
         chains: vec![
             Chain {
@@ -245,15 +254,13 @@ fn masquerade_and_published_ports() {
     let mut nft = Nft::open_in(&router).unwrap();
     nft.replace(&table).unwrap();
     let shown = oracle(&router, "nft list ruleset");
-    assert!(
-        shown.contains("iifname \"e2\" tcp dport 2222 counter packets 0 bytes 0 dnat ip to 10.0.1.1:22"),
-        "{shown}"
-    );
+    let published = format!("iifname \"e2\" tcp dport 2222 counter packets 0 bytes 0 {dnat} 10.0.1.1:22");
+    assert!(shown.contains(&published), "{shown}");
     assert!(shown.contains("ip saddr 10.0.1.0/24 ip daddr != 10.0.1.0/24 oifname != \"e1\" masquerade"), "{shown}");
     connect(&a, "10.0.2.1:80").unwrap();
     assert_eq!(at_b.accept().unwrap().1.ip().to_string(), "10.0.2.254");
     connect(&b, "10.0.2.254:2222").unwrap();
     assert_eq!(at_a.accept().unwrap().1.ip().to_string(), "10.0.2.1");
-    let counters = nft.counters(TableFamily::Inet, TABLE).unwrap();
+    let counters = nft.counters(family, TABLE).unwrap();
     assert_eq!((counters.len(), counters[0].packets, counters[0].comment.as_deref()), (1, 1, Some("a:22")));
 }
