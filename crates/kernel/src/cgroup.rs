@@ -459,8 +459,7 @@ fn v1_controllers(entry: &mount::MountEntry) -> impl Iterator<Item = &str> {
 }
 
 fn writable(directory: &Path) -> Result<(), String> {
-    use nix::unistd::{AccessFlags, access};
-    access(directory, AccessFlags::W_OK).map_err(|e| format!("{} is not writable ({e})", directory.display()))
+    process::may_write(directory).map_err(|e| format!("{} is not writable ({e})", directory.display()))
 }
 
 fn write(directory: &Path, file: &str, value: &str) -> Result<()> {

@@ -518,6 +518,16 @@ pub fn is_root() -> bool {
     nix::unistd::geteuid().is_root()
 }
 
+/// Whether this process may write to a path, or why not (access(2)): asked without touching it.
+///
+/// # Errors
+/// `EACCES`, `EROFS`, `ENOENT`.
+pub fn may_write(path: &Path) -> std::io::Result<()> {
+    use nix::fcntl::{AT_FDCWD, AtFlags};
+    use nix::unistd::{AccessFlags, faccessat};
+    Ok(faccessat(AT_FDCWD, path, AccessFlags::W_OK, AtFlags::AT_EACCESS)?)
+}
+
 /// Asks the scheduler to prefer the calling thread: a nice value (-20 to 19) and the time slice it wants to run at a
 /// stretch (Linux 6.12; 0.1 to 100 ms). Who asks for short slices is woken sooner, also against
 /// other sessions and cgroups, where nice values do not reach. Older kernels take the nice value alone.

@@ -47,8 +47,7 @@ pub fn run_dir() -> PathBuf {
 }
 
 fn writable(dir: &Path) -> bool {
-    let probe = dir.join(format!(".probe-{}", std::process::id()));
-    std::fs::create_dir(&probe).and_then(|()| std::fs::remove_dir(&probe)).is_ok()
+    netloom_kernel::process::may_write(dir).is_ok()
 }
 
 /// What the relay's process does: serves its control socket until that closes.
