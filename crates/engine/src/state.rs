@@ -8,7 +8,7 @@
 //! | `keeper.sock`, `keeper.log`, `fs` | the keeper's |
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{Read, Seek, Write};
+use std::io::{ErrorKind, Read, Seek, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -105,13 +105,12 @@ impl Dir {
             if create {
                 fs::create_dir_all(&self.path).map_err(|e| at(&self.path, e))?;
             }
-            let mut file = OpenOptions::new()
-                .read(true)
-                .write(true)
-                .create(true)
-                .truncate(false)
-                .open(&path)
-                .map_err(|e| at(&path, e))?;
+            let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
+            let mut file = match file {
+                // Removed since, by whoever held the lock.
+                Err(error) if create && error.kind() == ErrorKind::NotFound && Instant::now() < deadline => continue,
+                file => file.map_err(|e| at(&path, e))?,
+            };
             match file.try_lock() {
                 Ok(()) => {
                     // Whoever held it may have removed the directory meanwhile: then this lock is nobody's.
