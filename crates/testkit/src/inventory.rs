@@ -101,7 +101,7 @@ impl Inventory {
         out.put(scope, Kind::Link, links(&netns)?);
         out.put(scope, Kind::Qdisc, qdiscs(&netns));
         out.put(scope, Kind::Network, network(&netns)?);
-        out.put(scope, Kind::Table, lines(&netns, "nft list tables"));
+        out.put(scope, Kind::Table, lines(&netns, "nft list tables")?);
         out.put(scope, Kind::Cgroup, directories(Path::new("/sys/fs/cgroup")));
         let mut files = BTreeSet::new();
         scope.trees.iter().for_each(|t| walk(t, true, &mut files));
@@ -255,8 +255,8 @@ fn network(netns: &Netns) -> Result<BTreeSet<String>> {
     Ok(out)
 }
 
-fn lines(netns: &Netns, command: &str) -> BTreeSet<String> {
-    crate::oracle::run(netns, command).map(|t| t.lines().map(ToOwned::to_owned).collect()).unwrap_or_default()
+fn lines(netns: &Netns, command: &str) -> Result<BTreeSet<String>> {
+    Ok(crate::oracle::run(netns, command)?.lines().map(ToOwned::to_owned).collect())
 }
 
 fn directories(path: &Path) -> BTreeSet<String> {

@@ -3,6 +3,7 @@
 //! (process, mount and network namespaces), which knows no marks of ours. `NETLOOM_CHAOS` is the number of kills,
 //! `NETLOOM_SEED` the first seed.
 
+use std::io::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -74,7 +75,14 @@ fn options(mode: Mode) -> Options {
 
 /// Does something in a process of its own, which ends with 0 when it went well.
 fn actor(work: impl FnOnce() -> Result<(), Error>) -> i32 {
-    process::fork_among_threads(|| i32::from(work().is_err())).unwrap()
+    process::fork_among_threads(|| match work() {
+        Ok(()) => 0,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "{error}");
+            1
+        }
+    })
+    .unwrap()
 }
 
 fn reap() {
@@ -83,6 +91,10 @@ fn reap() {
 
 /// Process 1 of the small machine.
 fn world(kills: u64, first: u64) {
+    // The test harness keeps a thread's words in memory, and the memory of this process ends with it.
+    std::panic::set_hook(Box::new(|words| {
+        let _ = writeln!(std::io::stderr(), "{words}");
+    }));
     mount::make_private(Path::new("/")).unwrap();
     mount::proc(Path::new("/proc")).unwrap();
     for dir in ["/run", "/tmp"] {
