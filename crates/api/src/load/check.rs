@@ -240,6 +240,7 @@ impl<'r, 'a> Check<'r, 'a> {
                     .at(loc, format!("{said} here")),
             );
         }
+        let ends = self.shapes.all[item].short.is_some_and(|s| s.def == "Endpoint");
         self.around.push(loc);
         list.retain_mut(|n| {
             let at = n.loc;
@@ -247,8 +248,18 @@ impl<'r, 'a> Check<'r, 'a> {
             if !ok {
                 self.taken_out();
             }
-            ok
+            // The other end of the link is judged all the same.
+            ok || (ends && super::stand_in::end(self.reader, n))
         });
+        if ends && list.len() != max {
+            self.taken_out();
+            list.truncate(max);
+            while list.len() < min {
+                let mut missing = Node::new(Value::Null, loc);
+                super::stand_in::end(self.reader, &mut missing);
+                list.push(missing);
+            }
+        }
         self.around.pop();
         (min..=max).contains(&list.len())
     }
@@ -271,6 +282,7 @@ impl<'r, 'a> Check<'r, 'a> {
             let nothing = n.value == Value::Null;
             let ok = any || self.value(value, k, n, false);
             if !ok && !nothing {
+                self.reader.broken.insert(k.text.clone());
                 self.taken_out();
             }
             ok
@@ -342,6 +354,16 @@ impl<'r, 'a> Check<'r, 'a> {
                     .help(help),
             );
         }
-        wrong.is_empty() && lacks.is_empty()
+        let mut usable = true;
+        for name in wrong.iter().map(String::as_str).chain(lacks) {
+            match fields[name].stand_in {
+                Some(make) => {
+                    self.reader.damaged.insert(Loc::NOWHERE);
+                    m.push((Key { text: name.into(), loc: at }, make()));
+                }
+                None => usable = false,
+            }
+        }
+        usable
     }
 }

@@ -26,6 +26,7 @@ mod matrix;
 mod reader;
 mod shape;
 pub(crate) mod short;
+pub(crate) mod stand_in;
 pub(crate) mod tree;
 mod vars;
 mod yaml;

@@ -50,6 +50,8 @@ pub(crate) enum Shape {
 pub(crate) struct Field {
     pub(crate) id: Id,
     pub(crate) required: bool,
+    /// What takes its place where it is required and missing or wrong, so that the rest can be judged.
+    pub(crate) stand_in: Option<super::stand_in::Make>,
 }
 
 /// A shape and what surrounds it.
@@ -177,10 +179,12 @@ impl<'a> Compiler<'a> {
                         schema["required"].as_array().into_iter().flatten().filter_map(Json::as_str).collect();
                     let mut fields = IndexMap::new();
                     for (name, s) in properties {
-                        fields.insert(
-                            name.clone(),
-                            Field { id: self.add(s, ""), required: required.contains(&name.as_str()) },
-                        );
+                        let field = Field {
+                            id: self.add(s, ""),
+                            required: required.contains(&name.as_str()),
+                            stand_in: super::stand_in::of(def, name),
+                        };
+                        fields.insert(name.clone(), field);
                     }
                     let title = schema["title"].as_str().filter(|_| def.is_empty()).unwrap_or(def);
                     (Shape::Struct(fields), called(title, "a map"))

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::{Validator, at};
 use crate::diag::{Diagnostic, Severity};
 use crate::link::{AclProtocol, Endpoint, Impair, Link};
+use crate::load::stand_in::UNKNOWN;
 use crate::node::NodeKind;
 use crate::values::Mac;
 
@@ -27,7 +28,8 @@ pub(super) fn check(v: &mut Validator<'_>) {
         for (e, end) in link.endpoints.iter().enumerate() {
             v.known_node(end.node.as_str(), at!(v, "links", l, "endpoints", e, "node"));
             let here = at!(v, "links", l, "endpoints", e, "interface");
-            if e == 1 && a.end() == b.end() {
+            let unknown = end.interface.as_str() == UNKNOWN && !v.intact(&["links".into()]);
+            if e == 1 && a.end() == b.end() && !unknown {
                 v.error(
                     here,
                     format!("the link joins {} to itself", a.end()),
@@ -37,6 +39,7 @@ pub(super) fn check(v: &mut Validator<'_>) {
                 continue;
             }
             match v.ends.get(&end.end()) {
+                _ if unknown => {}
                 Some(&(l2, e2)) => {
                     let first = at!(v, "links", l2, "endpoints", e2, "interface");
                     v.found.push(

@@ -197,7 +197,9 @@ impl<'a> Validator<'a> {
         if self.nodes().contains_key(name) {
             return true;
         }
-        if !self.broken.contains(name) {
+        // Where `nodes` itself is missing or wrong, nothing is known of any.
+        let known = !self.nodes().is_empty() || self.intact(&["nodes".into()]);
+        if known && !self.broken.contains(name) {
             let help = suggest(name, "nodes of this lab", self.nodes().keys().map(NodeName::as_str));
             self.error(loc, format!("there is no node `{name}`"), "unknown node", help);
         }
