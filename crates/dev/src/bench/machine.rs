@@ -46,8 +46,10 @@ impl Contention {
     }
 }
 
-/// Network namespaces the kernel still knows, those being taken down included.
+/// Network namespaces the kernel still knows, those being taken down included. What a processor has at hand
+/// counts as used until the cache is told to shrink.
 pub(crate) fn namespaces() -> Option<i64> {
+    _ = fs::write("/sys/kernel/slab/net_namespace/shrink", "1");
     let slab = fs::read_to_string("/proc/slabinfo").ok()?;
     let line = slab.lines().find(|line| line.starts_with("net_namespace "))?;
     line.split_whitespace().nth(1)?.parse().ok()

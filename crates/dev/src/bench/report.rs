@@ -104,6 +104,7 @@ fn result(row: &Row) -> String {
         (_, None) => "–".into(),
         (Goal::FasterBy(_), Some(value)) => format!("{value:.1} × faster"),
         (Goal::AtMost(_), Some(value)) => written(Some(value), row.unit),
+        (Goal::BeyondAtMost(_), Some(value)) => format!("{} more", written(Some(value), row.unit)),
         (Goal::Report, Some(_)) if row.against.is_empty() => String::new(),
         (_, Some(value)) => format!("{value:.2} ×"),
     }
@@ -115,6 +116,7 @@ fn reach(row: &Row) -> String {
         Goal::RatioAtLeast(limit) => format!("≥ {limit} ×"),
         Goal::FasterBy(limit) => format!("≥ {limit} × faster"),
         Goal::AtMost(limit) => format!("≤ {}", written(Some(limit), row.unit)),
+        Goal::BeyondAtMost(limit) => format!("≤ {} more", written(Some(limit), row.unit)),
         Goal::Report => String::new(),
     }
 }
