@@ -229,7 +229,7 @@ yaml\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand exec" -l color -d 'When to use colours (`auto`: on a terminal, unless NO_COLOR is set)' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c netloom -n "__fish_netloom_using_subcommand exec" -s t -l tty -d 'Give it a terminal'
+complete -c netloom -n "__fish_netloom_using_subcommand exec" -s t -l tty -d 'Give it a terminal of its own, which follows this one\'s size'
 complete -c netloom -n "__fish_netloom_using_subcommand exec" -s q -l quiet -d 'Print results and errors only, no progress'
 complete -c netloom -n "__fish_netloom_using_subcommand exec" -s v -l verbose -d 'Print more: every measured value, every step'
 complete -c netloom -n "__fish_netloom_using_subcommand exec" -s h -l help -d 'Print help'

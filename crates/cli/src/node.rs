@@ -80,7 +80,7 @@ Examples:
   netloom exec -t h1 -- bash
   netloom exec leaf1 -- vtysh -c 'show bgp summary'")]
 pub struct Exec {
-    /// Give it a terminal
+    /// Give it a terminal of its own, which follows this one's size
     #[arg(short, long)]
     pub tty: bool,
     /// Set a variable in its environment (repeatable)

@@ -101,6 +101,17 @@ impl Error {
         }
     }
 
+    /// When all that failed was to execute a program in a node: whether there is no such program.
+    pub fn program_not_found(&self) -> Option<bool> {
+        match self {
+            Error::Runtime(netloom_runtimes::Error::NotRun { errno, .. }) => {
+                let kind = std::io::Error::from_raw_os_error(*errno).kind();
+                Some(matches!(kind, std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory))
+            }
+            _ => None,
+        }
+    }
+
     /// Every single error, flattened.
     pub fn each(&self) -> Vec<&Error> {
         match self {

@@ -118,6 +118,8 @@ pub struct ExecOptions {
     pub env: Vec<(String, String)>,
     /// User of the host; root unless said.
     pub user: Option<String>,
+    /// Directory it starts in; `/` unless said.
+    pub workdir: Option<String>,
     /// Written to its standard input, which is empty otherwise.
     pub stdin: Vec<u8>,
     /// After this it is killed, with all it has started.
@@ -362,12 +364,20 @@ impl Lab {
         })
     }
 
-    /// Runs a command in a node on the caller's terminal and standard files. Returns its exit code, or 128 + signal.
+    /// Runs a command in a node on the caller's standard files. Returns its exit code, or 128 + signal.
     ///
     /// # Errors
     /// When it cannot be started.
     pub fn attach(&self, node: &str, argv: &[String], options: &ExecOptions) -> Result<i32> {
         Ok(self.target(node)?.attach(&command(argv, options))?.shell_code())
+    }
+
+    /// Runs a command in a node on a terminal of its own, joined to the caller's until it ends. Returns its exit code, or 128 + signal.
+    ///
+    /// # Errors
+    /// When it cannot be started, or standard input is no terminal.
+    pub fn attach_terminal(&self, node: &str, argv: &[String], options: &ExecOptions) -> Result<i32> {
+        Ok(self.target(node)?.attach_terminal(&command(argv, options))?.shell_code())
     }
 
     /// Asks an FRR daemon of a node over its own socket, such as `vty("leaf1", "bgpd", "show bgp summary")`.
@@ -477,8 +487,8 @@ fn command(argv: &[String], options: &ExecOptions) -> Command {
     Command {
         argv: argv.to_vec(),
         env: options.env.clone(),
+        workdir: options.workdir.clone().unwrap_or_default(),
         user: options.user.clone().unwrap_or_default(),
-        ..Command::default()
     }
 }
 

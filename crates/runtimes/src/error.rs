@@ -15,6 +15,16 @@ pub enum Error {
     /// The keeper refused a request.
     #[error("{0}")]
     Refused(String),
+    /// The program itself could not be executed in a node: all before execve(2) went well.
+    #[error("{node}: {reason}")]
+    NotRun {
+        /// The node.
+        node: String,
+        /// What was run, and what the kernel said.
+        reason: String,
+        /// Of execve(2).
+        errno: i32,
+    },
     /// The protocol was broken.
     #[error("the keeper's answer cannot be read: {0}")]
     Protocol(String),

@@ -13,7 +13,7 @@ use netloom_kernel::signal::number as sig;
 use crate::error::{Error, Result};
 use crate::files;
 use crate::frr::Vty;
-use crate::program::{Prepared, Stdio};
+use crate::program::{Prepared, Stdio, Told};
 use crate::protocol::FileSpec;
 
 /// How long an FRR daemon may take for one answer.
@@ -105,10 +105,10 @@ impl Target {
         Vty::connect(daemon, &Vty::path(self.pid, daemon), VTY_PATIENCE)
     }
 
-    fn spawn(&self, command: &Command, stdio: Stdio) -> Result<i32> {
+    pub(crate) fn spawn(&self, command: &Command, stdio: Stdio) -> Result<i32> {
         let mut env = self.env.clone();
         env.extend(command.env.iter().cloned());
-        if matches!(stdio, Stdio::Inherit)
+        if matches!(stdio, Stdio::Inherit | Stdio::Terminal(_))
             && let Ok(term) = std::env::var("TERM")
         {
             env.entry("TERM".into()).or_insert(term);
@@ -133,16 +133,10 @@ impl Target {
             return Ok(pid);
         }
         process::wait_child(pid, true)?;
-        Err(Error::Refused(format!("{}: {text}", self.node)))
-    }
-
-    /// Runs a command on the caller's standard files and terminal, and waits for it.
-    ///
-    /// # Errors
-    /// When it cannot be started.
-    pub fn attach(&self, command: &Command) -> Result<Exit> {
-        let pid = self.spawn(command, Stdio::Inherit)?;
-        Ok(process::wait_child(pid, true)?.unwrap_or(Exit::Code(0)))
+        Err(match Told::parse(&text) {
+            Told { text, errno: Some(errno) } => Error::NotRun { node: self.node.clone(), reason: text.into(), errno },
+            Told { text, errno: None } => Error::Refused(format!("{}: {text}", self.node)),
+        })
     }
 
     /// Runs a command, gives it `stdin` and collects what it prints. After `timeout` it is killed with its whole session.

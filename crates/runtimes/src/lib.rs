@@ -10,6 +10,7 @@
 //! | [`frr`] | FRR's daemons over their own sockets |
 
 pub mod client;
+mod console;
 mod error;
 pub mod exec;
 mod files;

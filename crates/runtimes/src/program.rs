@@ -30,6 +30,26 @@ pub(crate) enum Stdio {
     Files([OwnedFd; 3]),
     /// The caller's, with its terminal.
     Inherit,
+    /// This terminal, which becomes the controlling one.
+    Terminal(OwnedFd),
+}
+
+/// Why a program does not run, as its process wrote it before it ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Told<'a> {
+    pub(crate) text: &'a str,
+    /// Of execve(2), when that was what failed.
+    pub(crate) errno: Option<i32>,
+}
+
+impl<'a> Told<'a> {
+    /// `text`, or `text` NUL `errno`.
+    pub(crate) fn parse(told: &'a str) -> Told<'a> {
+        match told.split_once('\0') {
+            Some((text, errno)) => Told { text, errno: errno.parse().ok() },
+            None => Told { text: told, errno: None },
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -101,16 +121,21 @@ impl Prepared {
 
     /// In the child: enter the node and become the program. Tells on `told` why that failed.
     pub(crate) fn run(&self, init: &PidFd, mut told: std::io::PipeWriter) -> i32 {
-        let result = self.become_program(init, told.as_raw_fd());
-        let _ = told.write_all(result.to_string().as_bytes());
+        let text = match self.steps(init, told.as_raw_fd()) {
+            Err(error) => error.to_string(),
+            Ok(()) => {
+                let program = Program {
+                    file: OsStr::new(&self.file),
+                    arguments: &self.arguments,
+                    environment: &self.environment,
+                    directory: None,
+                };
+                let Err(error) = process::exec_here(&program);
+                error.errno().map_or_else(|| error.to_string(), |errno| format!("{error}\0{errno}"))
+            }
+        };
+        let _ = told.write_all(text.as_bytes());
         127
-    }
-
-    fn become_program(&self, init: &PidFd, keep: i32) -> Error {
-        match self.steps(init, keep) {
-            Ok(never) => match never {},
-            Err(error) => error,
-        }
     }
 
     /// Waits for what must be there first. What never comes is the program's own matter: it may wait longer, or say what it misses.
@@ -122,7 +147,8 @@ impl Prepared {
         }
     }
 
-    fn steps(&self, init: &PidFd, keep: i32) -> Result<std::convert::Infallible> {
+    /// Everything up to execve(2).
+    fn steps(&self, init: &PidFd, keep: i32) -> Result<()> {
         let os = |what: String| move |e| Error::from(netloom_kernel::Error::os(what, e));
         for cgroup in &self.cgroups {
             let mut tasks = File::from(crate::keeper::copy(cgroup.as_fd())?);
@@ -154,6 +180,7 @@ impl Prepared {
                 }
             }
             Stdio::Inherit => {}
+            Stdio::Terminal(terminal) => crate::console::take_terminal_here(terminal)?,
         }
         process::close_from_here(3, &[keep])?;
         self.wait();
@@ -161,13 +188,7 @@ impl Prepared {
         if let Some(user) = &self.user {
             process::set_user_here(user.uid, user.gid, &user.groups)?;
         }
-        let program = Program {
-            file: OsStr::new(&self.file),
-            arguments: &self.arguments,
-            environment: &self.environment,
-            directory: Some(&self.directory),
-        };
-        Ok(process::exec_here(&program)?)
+        std::env::set_current_dir(&self.directory).map_err(os(format!("enter directory {}", self.directory.display())))
     }
 }
 

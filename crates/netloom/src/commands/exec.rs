@@ -19,23 +19,9 @@ pub(crate) fn exec(context: &Context, args: Exec) -> Result<u8> {
         let (key, value) = pair.split_once('=').ok_or_else(|| Failure::usage(format!("{pair:?} is not KEY=VALUE")))?;
         env.push((key.to_string(), value.to_string()));
     }
-    if std::io::stdin().is_terminal()
-        && let Ok(term) = std::env::var("TERM")
-        && !env.iter().any(|(k, _)| k == "TERM")
-    {
-        env.push(("TERM".into(), term));
-    }
-    let argv = match &args.workdir {
-        None => args.command,
-        Some(dir) => {
-            let mut words: Vec<String> = ["/bin/sh", "-c", "cd -- \"$0\" && exec \"$@\""].map(Into::into).into();
-            words.push(dir.clone());
-            words.extend(args.command);
-            words
-        }
-    };
     let lab = context.open(&args.lab)?;
-    attach(context, &lab, &args.node, &argv, env)
+    let options = ExecOptions { env, workdir: args.workdir, ..ExecOptions::default() };
+    attach(context, &lab, &args.node, &args.command, args.tty, &options)
 }
 
 pub(crate) fn console(context: &Context, args: &Console) -> Result<u8> {
@@ -48,8 +34,7 @@ pub(crate) fn console(context: &Context, args: &Console) -> Result<u8> {
         }
         kind => return Err(Failure::usage(format!("{} is of kind {}: nothing runs in it", args.node, kind.as_str()))),
     };
-    let term = std::env::var("TERM").map(|t| ("TERM".to_string(), t));
-    attach(context, &lab, &args.node, &argv, term.into_iter().collect())
+    attach(context, &lab, &args.node, &argv, std::io::stdin().is_terminal(), &ExecOptions::default())
 }
 
 fn attach(
@@ -57,22 +42,17 @@ fn attach(
     lab: &netloom_engine::Lab,
     node: &str,
     argv: &[String],
-    env: Vec<(String, String)>,
+    terminal: bool,
+    options: &ExecOptions,
 ) -> Result<u8> {
-    let code = match lab.attach(node, argv, &ExecOptions { env, ..ExecOptions::default() }) {
+    let ended = if terminal { lab.attach_terminal(node, argv, options) } else { lab.attach(node, argv, options) };
+    let code = match ended {
         Ok(code) => code,
         Err(e) => {
             // As shells do: 127 where there is no such program, 126 where it cannot be run (POSIX, 2.8.2).
-            let text = e.to_string();
-            let code = if text.contains("(os error 2)") {
-                127
-            } else if text.contains("(os error 13)") {
-                126
-            } else {
-                return Err(e.into());
-            };
-            context.terminal.note(format!("{} {text}", Style::Red.paint("error:")));
-            return Ok(code);
+            let Some(not_found) = e.program_not_found() else { return Err(e.into()) };
+            context.terminal.note(format!("{} {e}", Style::Red.paint("error:")));
+            return Ok(if not_found { 127 } else { 126 });
         }
     };
     // Exit codes have one byte (wait(2)).

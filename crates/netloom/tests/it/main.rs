@@ -6,3 +6,4 @@ mod examples;
 mod fails;
 mod interrupt;
 mod run;
+mod terminal;

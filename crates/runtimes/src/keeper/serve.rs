@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::{Connection, Keeper, PAST, millis};
 use crate::client::{encode, read_spilled, spill};
 use crate::error::{Error, Result};
+use crate::program::Told;
 use crate::protocol::{Answer, Envelope, PACKET, ProcessSpec, RECEIVE, Request};
 
 /// A request that waits for something.
@@ -281,7 +282,7 @@ impl Keeper {
                         let mut text = String::new();
                         let _ = pipe.read_to_string(&mut text);
                         if !text.is_empty() {
-                            errors.push(format!("{name}: {text}"));
+                            errors.push(format!("{name}: {}", Told::parse(&text).text));
                         }
                         false
                     });
