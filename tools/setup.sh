@@ -18,6 +18,8 @@ TEST=(
   # What tests compare with, or drive traffic with.
   iproute2 iperf3 iputils-ping tcpdump traceroute nftables ethtool jq netcat-openbsd curl
   procps psmisc util-linux openssh-client
+  # Open vSwitch: the tests start their own ovsdb-server and ovs-vswitchd, in a directory of their own.
+  openvswitch-switch openvswitch-common
   # A second kernel, for what this one may lack (netem): `cargo dev vm`.
   qemu-system-x86 busybox-static kmod xz-utils
   # A bare machine, to prove this very script: `cargo dev setup-proof`.

@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 /// Our crates from left to right. A crate may use what stands before it.
 const ORDER: &[&str] = &[
+    "netloom-openflow",
     "netloom-kernel",
     "netloom-packet",
     "netloom-relay",
@@ -37,6 +38,7 @@ const BESIDE: &[Beside] = &[
 
 /// What a crate must not reach, neither directly nor through others, in a normal build.
 const UNREACHABLE: &[(&str, &[&str])] = &[
+    ("netloom-openflow", &["netloom-kernel", "netloom-packet", "nix", "tokio", "serde"]),
     ("netloom-packet", IO),
     ("netloom-api", IO),
     ("netloom-plan", IO),

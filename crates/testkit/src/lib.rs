@@ -7,8 +7,10 @@ pub mod frames;
 pub mod inventory;
 pub mod needs;
 pub mod oracle;
+pub mod ovs;
 pub mod pair;
 
 pub use inventory::Inventory;
 pub use oracle::{eventually, output, run, run_json, spawn};
+pub use ovs::{Datapath, Ovs};
 pub use pair::{Lan, Pair};
