@@ -68,6 +68,8 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
         .args(["-nodefaults", "-no-user-config", "-display", "none"])
         .args(["-no-reboot", "-serial", "stdio"])
         .args(["-device", "isa-debug-exit,iobase=0x501,iosize=1"])
+        // A physical interface for the tests; what is behind it is QEMU's own and leads nowhere.
+        .args(["-netdev", "user,id=net,restrict=on", "-device", "virtio-net-pci,netdev=net"])
         .arg("-kernel")
         .arg(&kernel.vmlinux)
         .arg("-initrd")

@@ -216,7 +216,7 @@ impl<'a> Doing<'a> {
     }
 
     fn add_links(&mut self) -> Result<()> {
-        let made = veths(&mut Rtnl::open()?, &self.look.new_links, &self.look.spaces);
+        let made = veths(&self.look.new_links, &self.look.spaces);
         self.fail("", made);
         Ok(())
     }

@@ -45,8 +45,8 @@ pub(crate) fn fresh(
         }
     }
     let plain: Vec<&LinkPlan> = topology.plan.links.iter().filter(|link| topology.host_side(link).is_none()).collect();
+    veths(&plain, &spaces)?;
     let mut root = Rtnl::open()?;
-    veths(&mut root, &plain, &spaces)?;
     host::create_all(topology, &mut root, &spaces)?;
     management::create(topology, &mut root, &spaces, client)?;
     progress.end(on);
@@ -74,12 +74,15 @@ pub(crate) fn fresh(
 }
 
 /// Creates veths, and says of each that failed between which nodes it was to be.
-pub(crate) fn veths(root: &mut Rtnl, links: &[&LinkPlan], spaces: &Spaces) -> Result<()> {
+pub(crate) fn veths(links: &[&LinkPlan], spaces: &Spaces) -> Result<()> {
+    if links.is_empty() {
+        return Ok(());
+    }
     let mut batch = Batch::new();
     for link in links {
         links::create(&mut batch, link, spaces)?;
     }
-    let failures = root.apply_all(batch)?;
+    let failures = links::maker()?.apply_all(batch)?;
     let errors = failures.into_iter().map(|failure| {
         let id = links.get(failure.index).map_or("a link", |link| link.id.as_str());
         Error::step(id, failure.error)

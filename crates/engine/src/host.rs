@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use netloom_api::node::HostMode;
 use netloom_kernel::mac::MacAddr;
+use netloom_kernel::netns::Netns;
 use netloom_kernel::rtnl::tc::{Action, CLSACT, Hook, PRIORITY};
 use netloom_kernel::rtnl::{Batch, Link, LinkChange, Macvlan, MacvlanMode, Rtnl, VethEnd};
 use netloom_plan::desired::{EndPlan, LinkPlan, Plan};
@@ -17,7 +18,7 @@ use netloom_runtimes::client::Client;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::links::veth_end;
+use crate::links::{maker, veth_end};
 use crate::look::Look;
 use crate::snapshot::Snapshot;
 use crate::spaces::Spaces;
@@ -164,22 +165,13 @@ fn create(wire: Wire<'_>, root: &mut Rtnl, spaces: &Spaces, mark: &str) -> Resul
         return Err(Error::Unsupported { what: format!("mtu {}", wire.link.mtu), reason });
     }
     match wire.mode {
-        HostMode::Macvlan => root.change(|batch| {
-            batch.create_macvlan(&Macvlan {
-                parent: parent.index,
-                netns: Some(netns),
-                name: wire.inside.interface.as_str(),
-                index: Some(wire.inside.ifindex),
-                mac: Some(MacAddr(wire.inside.mac.0)),
-                mtu: Some(wire.link.mtu),
-                mode: MacvlanMode::Bridge,
-            });
-        })?,
+        HostMode::Macvlan => macvlan(wire, &parent, root, netns, mark)?,
         HostMode::Stitch => {
             let name = half_name(mark, &wire.link.id);
-            let outer = VethEnd::new(&name).mtu(wire.link.mtu);
+            let home = Netns::current()?;
+            let outer = VethEnd::new(&name).mtu(wire.link.mtu).inside(&home);
             // The kernel heeds the second end's index only when the first has one.
-            root.change(|batch| batch.create_veth(&veth_end(wire.link, wire.inside).inside(netns), &outer))?;
+            maker()?.change(|batch| batch.create_veth(&veth_end(wire.link, wire.inside).inside(netns), &outer))?;
             let half = root.link(name.as_str())?.index;
             let had = hooked(root, parent.index)?;
             root.change(|batch| {
@@ -214,6 +206,46 @@ fn create(wire: Wire<'_>, root: &mut Rtnl, spaces: &Spaces, mark: &str) -> Resul
     }
     Ok(())
 }
+
+/// A macvlan inside a node. Its parent is looked up in the host's namespace, and so, by an old kernel ([`maker`]), is its index: where the
+/// host has an interface with that index, it is born on the host and moved.
+fn macvlan(wire: Wire<'_>, parent: &Link, root: &mut Rtnl, netns: &Netns, mark: &str) -> Result<()> {
+    let name = wire.inside.interface.as_str();
+    let made = Macvlan {
+        parent: parent.index,
+        netns: Some(netns),
+        name,
+        index: Some(wire.inside.ifindex),
+        mac: Some(MacAddr(wire.inside.mac.0)),
+        mtu: Some(wire.link.mtu),
+        mode: MacvlanMode::Bridge,
+    };
+    match root.change(|batch| batch.create_macvlan(&made)) {
+        Err(error) if error.errno() == Some(EEXIST) => {}
+        other => return Ok(other?),
+    }
+    let outside = half_name(mark, &wire.link.id);
+    root.change(|batch| batch.create_macvlan(&Macvlan { netns: None, name: &outside, index: None, ..made }))?;
+    let moved = root.link(outside.as_str()).and_then(|link| {
+        root.change(|batch| {
+            let change = LinkChange {
+                netns: Some(std::os::fd::AsFd::as_fd(netns)),
+                name: Some(name),
+                index: Some(wire.inside.ifindex),
+                ..LinkChange::default()
+            };
+            batch.set_link(link.index, &change);
+        })
+    });
+    if moved.is_err() {
+        // It bears no mark yet.
+        let _ = root.change(|batch| batch.delete_link(outside.as_str()));
+    }
+    Ok(moved?)
+}
+
+/// `EEXIST`.
+const EEXIST: i32 = 17;
 
 /// Name of the host's half of a stitched link: short, the same every time, and hardly ever another's.
 fn half_name(mark: &str, id: &str) -> String {
@@ -321,8 +353,8 @@ fn unstitch(root: &mut Rtnl, stitched: &Stitched) -> Result<()> {
 }
 
 /// Moves an interface from its node back into this process' namespace.
-fn send_home(netns: &netloom_kernel::netns::Netns, moved: &Moved) -> Result<()> {
-    let home = netloom_kernel::netns::Netns::current()?;
+fn send_home(netns: &Netns, moved: &Moved) -> Result<()> {
+    let home = Netns::current()?;
     let mut rtnl = Rtnl::open_in(netns)?;
     let link = rtnl.links_without_stats()?.into_iter().find(|link| link.mac == Some(moved.mac) && link.kind.is_none());
     let Some(link) = link else { return Ok(()) };

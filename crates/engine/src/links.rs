@@ -1,12 +1,20 @@
 //! Links between namespaces.
 
 use netloom_kernel::mac::MacAddr;
-use netloom_kernel::rtnl::{Batch, Bridge, VethEnd};
+use netloom_kernel::netns::Netns;
+use netloom_kernel::rtnl::{Batch, Bridge, Rtnl, VethEnd};
 use netloom_plan::desired::{BRIDGE_IFINDEX, EndPlan, LinkPlan};
 
 use crate::error::Result;
 use crate::spaces::Spaces;
 use crate::topology::BRIDGE;
+
+/// A socket to make interfaces with whose two ends both name their namespaces. Until Linux 6.15 the kernel looks up the index an interface
+/// shall have in the namespace of the socket, and refuses it (`EEXIST`) when an interface there has it, wherever the new one is to be; so
+/// the socket is in an empty namespace, which goes with it.
+pub(crate) fn maker() -> Result<Rtnl> {
+    Ok(Rtnl::open_in(&Netns::create()?)?)
+}
 
 /// Puts a veth into `batch`, in place: one request names both namespaces, names, indexes, MACs and MTUs.
 pub(crate) fn create(batch: &mut Batch, link: &LinkPlan, spaces: &Spaces) -> Result<()> {

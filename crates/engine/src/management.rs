@@ -17,6 +17,7 @@ use netloom_runtimes::client::Client;
 
 use crate::error::{Error, Result};
 use crate::host::short_hash;
+use crate::links::maker;
 use crate::spaces::Spaces;
 use crate::state::Record;
 use crate::topology::{Topology, alias};
@@ -64,8 +65,12 @@ fn make(
         batch.link_up(BRIDGE_IFINDEX);
     })?;
     let mut batch = Batch::new();
+    let home = Netns::current()?;
     // The kernel heeds the second end's index only when the first has one.
-    batch.create_veth(&VethEnd::new("host").index(BRIDGE_IFINDEX + 1).inside(&netns), &VethEnd::new(&name));
+    batch.create_veth(
+        &VethEnd::new("host").index(BRIDGE_IFINDEX + 1).inside(&netns),
+        &VethEnd::new(&name).inside(&home),
+    );
     let ports: Vec<u32> = (2..).take(plan.nodes.len()).collect();
     let port_names: Vec<String> = ports.iter().map(|port| format!("p{port}")).collect();
     for ((node, port), port_name) in plan.nodes.keys().zip(&ports).zip(&port_names) {
@@ -74,7 +79,7 @@ fn make(
             &VethEnd::new(port_name).index(*port).inside(&netns),
         );
     }
-    root.apply(batch)?;
+    maker()?.apply(batch)?;
     inner.change(|batch| {
         for port in ports.iter().copied().chain([BRIDGE_IFINDEX + 1]) {
             let change =

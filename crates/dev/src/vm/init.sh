@@ -31,7 +31,7 @@ $B hostname netloom-vm
 $B ip link set lo up
 $B stty -F /dev/ttyS0 -onlcr
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root
-modprobe -a tun overlay 2>/dev/null
+modprobe -a tun overlay virtio_net 2>/dev/null
 /bin/bash /run/vm/command >/dev/ttyS0 2>&1 </dev/null
 echo $? >/run/vm/status.new
 $B mv /run/vm/status.new /run/vm/status

@@ -161,7 +161,7 @@ fn a_management_network_with_uplink_and_ports() {
         let fetch = |netns: &Netns, from: &str| {
             oracle::run(netns, &format!("curl -s -m 3 http://{from}:9090/hostname")).unwrap_or_default() == "a\n"
         };
-        assert!(eventually(Duration::from_secs(10), || fetch(&outside, "192.168.9.1")), "from outside");
+        assert!(eventually(Duration::from_secs(60), || fetch(&outside, "192.168.9.1")), "from outside");
         assert!(fetch(&host, "127.0.0.1"), "from the host");
         assert_eq!(difference(lab.plan(), &options).unwrap(), []);
         apply(managed(false), &options, &mut |_| ()).unwrap();
