@@ -256,7 +256,8 @@ impl<'a> Doing<'a> {
                 self.client.put(&format!("{}{name}", impair::IMPAIRED), Value::Null)?;
                 continue;
             };
-            let spot = Spot { end: &end, netns, index };
+            let new = self.look.new_links.iter().flat_map(|link| &link.ends).any(|other| other.end() == end);
+            let spot = Spot { end: &end, netns, index, live: !new };
             let result = impair::set(self.dir, self.client, spot, wanted.as_ref());
             self.fail(&format!("{name}: impair"), result);
         }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use netloom_api::link::Impair;
 use netloom_api::values::{EndRef, NodeName};
 use netloom_kernel::netns::Netns;
-use netloom_kernel::rtnl::tc::{Action, CLSACT, Hook, PRIORITY};
+use netloom_kernel::rtnl::tc::{Action, Hook, PRIORITY};
 use netloom_kernel::rtnl::{Batch, RouteKind, Rtnl};
 use netloom_kernel::signal::number;
 use netloom_plan::desired::{NodePlan, ProcessPlan};
@@ -133,7 +133,7 @@ impl Lab {
     pub fn impair(&self, end: &EndRef, impair: Option<&Impair>) -> Result<Undo> {
         let (netns, index) = self.spot(end)?;
         let before = self.impairment(end)?;
-        impair::set(&self.dir, &mut self.client(), Spot { end, netns: &netns, index }, impair)?;
+        impair::set(&self.dir, &mut self.client(), Spot { end, netns: &netns, index, live: true }, impair)?;
         self.tell(json!({ "event": "impair", "end": end, "impair": impair }))?;
         Ok(Undo::Impair(end.clone(), before))
     }
@@ -160,13 +160,8 @@ impl Lab {
             return Ok(Undo::Nothing);
         }
         let mut rtnl = Rtnl::open_in(&netns)?;
-        let hooked = rtnl.qdiscs()?.iter().any(|qdisc| qdisc.index == index && qdisc.parent == CLSACT);
-        rtnl.change(|batch| {
-            if !hooked {
-                batch.add_clsact(index);
-            }
-            batch.add_filter(index, Hook::Egress, BLACKHOLE_PRIORITY, Action::Drop);
-        })?;
+        impair::ensure_hooks(&self.dir, Spot { end, netns: &netns, index, live: true }, &mut rtnl)?;
+        rtnl.change(|batch| batch.add_filter(index, Hook::Egress, BLACKHOLE_PRIORITY, Action::Drop))?;
         self.client().put(&key, true.into())?;
         self.tell(json!({ "event": "blackhole", "end": end }))?;
         Ok(Undo::Unblackhole(end.clone()))

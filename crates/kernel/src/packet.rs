@@ -32,8 +32,10 @@ pub struct PacketOptions {
     pub send_only: bool,
     /// Each frame is preceded by a `struct virtio_net_hdr` ([`crate::tap::VNET_HEADER`] bytes).
     pub vnet_header: bool,
-    /// Sends straight to the driver, past the qdisc and past the clsact egress hook.
+    /// Sends straight to the driver, past the qdisc and past the clsact egress hook (not past nft's egress hook).
     pub qdisc_bypass: bool,
+    /// `SO_MARK` of what is sent.
+    pub mark: Option<u32>,
     /// Tells the VLAN tag that the kernel took off a received frame.
     pub auxdata: bool,
     /// Takes every frame, whoever it is for.
@@ -215,6 +217,9 @@ impl PacketSocket {
         ];
         for (_, option) in packet.into_iter().filter(|(wanted, _)| *wanted) {
             socket.set(libc::SOL_PACKET, option, &1_i32)?;
+        }
+        if let Some(mark) = options.mark {
+            socket.set(libc::SOL_SOCKET, libc::SO_MARK, &mark)?;
         }
         if options.timestamps {
             socket.set(libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, &1_i32)?;

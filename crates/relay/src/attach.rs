@@ -10,7 +10,8 @@
 //! The exception is the very first time. An interface gets its hooks with the clsact qdisc, and Linux stops an interface that is up for the
 //! fraction of a millisecond in which any qdisc comes or goes (`qdisc_graft` in net/sched/sch_api.c): frames sent just then are dropped,
 //! with netem as with clsact. Who wants none of it adds clsact before the interface is up
-//! ([`netloom_kernel::rtnl::Batch::add_clsact`]). For the same reason [`detach`] leaves the hooks where they are: empty, they do nothing.
+//! ([`netloom_kernel::rtnl::Batch::add_clsact`]) or in a [`crate::shelter`]. For the same reason [`detach`] leaves the hooks where they are:
+//! empty, they do nothing.
 
 use std::time::{Duration, Instant};
 

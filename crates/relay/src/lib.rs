@@ -3,6 +3,7 @@
 //!
 //! * [`Queue`] is the wire itself, without any I/O: frames go in with the time, frames come out when they are due.
 //! * [`attach`] puts a relay before an interface and takes it away again, without touching the interface.
+//! * [`shelter`] carries what an interface sends past it while its qdiscs are changed.
 //! * [`serve_as_process`] is the relay process: it reads frames from taps and sends them on interfaces, told by a [`Client`].
 
 pub mod attach;
@@ -13,6 +14,7 @@ mod impairment;
 mod queue;
 mod random;
 mod serve;
+pub mod shelter;
 
 pub use control::{Client, Late, Stats};
 pub use error::Error;

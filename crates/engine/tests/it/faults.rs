@@ -1,5 +1,8 @@
 //! Faults, and that undoing them restores everything.
 
+use std::collections::HashSet;
+use std::net::UdpSocket;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use netloom_api::link::Impair;
@@ -250,4 +253,81 @@ fn a_lan_joins_three() {
     assert_eq!(ports.matches("state forwarding").count(), 3, "{ports}");
     assert!(lab.links(Some("sw")).unwrap().iter().all(|p| p.link.as_ref().unwrap().group_fwd_mask == Some(0xfffd)));
     end(lab, &options);
+}
+
+/// Index, MAC, carrier and how often that changed, of every end.
+fn identities(lab: &Lab) -> Vec<(u32, String, bool, u32)> {
+    let links = lab.links(None).unwrap().into_iter().map(|end| end.link.unwrap());
+    links.map(|l| (l.index, l.mac.unwrap().to_string(), l.lower_up, l.carrier_changes)).collect()
+}
+
+#[test]
+fn a_stream_loses_nothing_while_impairments_come_and_go() {
+    if !root() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let options = options(dir.path());
+    // The first time is what matters, so each round has a link of its own.
+    const ROUNDS: u64 = 6;
+    for round in 0..ROUNDS {
+        let lab = start(pair("stream").build(), &options);
+        let (a, b) = (lab.netns("a").unwrap(), lab.netns("b").unwrap());
+        oracle::run(&a, "ping -c1 -W2 10.0.0.2").unwrap();
+        let receiver = b.run(|| UdpSocket::bind("10.0.0.2:7")).unwrap().unwrap();
+        receiver.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+        let sender = a.run(|| UdpSocket::bind("10.0.0.1:0")).unwrap().unwrap();
+        sender.connect("10.0.0.2:7").unwrap();
+        assert!(eventually(Duration::from_secs(5), || identities(&lab).iter().all(|end| end.2)));
+        let before = identities(&lab);
+        let over = AtomicBool::new(false);
+        let (sent, got) = std::thread::scope(|scope| {
+            let sending = scope.spawn(|| {
+                let mut number = 0_u32;
+                while !over.load(Ordering::Acquire) {
+                    sender.send(&number.to_be_bytes()).unwrap();
+                    number += 1;
+                    std::thread::sleep(Duration::from_micros(150));
+                }
+                number
+            });
+            let receiving = scope.spawn(|| {
+                let mut got = HashSet::new();
+                let mut buffer = [0; 4];
+                loop {
+                    // Half a second of silence behind the last is the end.
+                    let last = over.load(Ordering::Acquire);
+                    match receiver.recv(&mut buffer) {
+                        Ok(_) => assert!(got.insert(u32::from_be_bytes(buffer)), "twice"),
+                        Err(_) if last => return got,
+                        Err(_) => {}
+                    }
+                }
+            });
+            let eth1 = "a:eth1".parse().unwrap();
+            let pause = || std::thread::sleep(Duration::from_millis(20));
+            pause();
+            let slow = Impair { delay: Some("5ms".parse().unwrap()), ..Impair::default() };
+            if round % 2 == 0 {
+                lab.impair(&eth1, Some(&slow)).unwrap();
+                pause();
+                lab.impair(&eth1, None).unwrap();
+                pause();
+            }
+            lab.impair(&eth1, Some(&slow)).unwrap();
+            pause();
+            lab.impair(&eth1, None).unwrap();
+            pause();
+            over.store(true, Ordering::Release);
+            (sending.join().unwrap(), receiving.join().unwrap())
+        });
+        let lost: Vec<u32> = (0..sent).filter(|number| !got.contains(number)).collect();
+        println!("round {round}: {} of {sent} lost", lost.len());
+        assert!(sent > 100 && lost.is_empty(), "of {sent} sent, these were lost: {:?}", &lost[..lost.len().min(20)]);
+        assert_eq!(identities(&lab), before);
+        let links = || oracle::run(&a, "ip -o link").unwrap();
+        assert!(eventually(Duration::from_secs(5), || !links().contains("nlr")), "{}", links());
+        drop((a, b));
+        end(lab, &options);
+    }
 }

@@ -13,13 +13,13 @@ use super::{Chain, ChainKind, Match, Rule, Table, TableFamily, Verdict};
 pub const TABLE: &str = "netloom";
 
 const SUBSYSTEM: u16 = 10 << 8;
-const NEWTABLE: u16 = SUBSYSTEM;
+pub(super) const NEWTABLE: u16 = SUBSYSTEM;
 const GETTABLE: u16 = SUBSYSTEM | 1;
 const DELTABLE: u16 = SUBSYSTEM | 2;
 const NEWCHAIN: u16 = SUBSYSTEM | 3;
 const NEWRULE: u16 = SUBSYSTEM | 6;
 const GETRULE: u16 = SUBSYSTEM | 7;
-const NLM_F_CREATE: u16 = libc::NLM_F_CREATE as u16;
+pub(super) const NLM_F_CREATE: u16 = libc::NLM_F_CREATE as u16;
 const NLM_F_APPEND: u16 = libc::NLM_F_APPEND as u16;
 
 pub(super) const NFTA_TABLE_NAME: u16 = 1;
@@ -30,6 +30,7 @@ const NFTA_CHAIN_POLICY: u16 = 5;
 const NFTA_CHAIN_TYPE: u16 = 7;
 const NFTA_HOOK_HOOKNUM: u16 = 1;
 const NFTA_HOOK_PRIORITY: u16 = 2;
+const NFTA_HOOK_DEV: u16 = 3;
 const NFTA_RULE_TABLE: u16 = 1;
 pub(super) const NFTA_RULE_CHAIN: u16 = 2;
 pub(super) const NFTA_RULE_HANDLE: u16 = 3;
@@ -58,7 +59,7 @@ const META_L4PROTO: u32 = 16;
 const NETWORK: u32 = 1;
 const TRANSPORT: u32 = 2;
 const CMP_EQ: u32 = 0;
-const CMP_NEQ: u32 = 1;
+pub(super) const CMP_NEQ: u32 = 1;
 const CMP_LTE: u32 = 3;
 const CMP_GTE: u32 = 5;
 const NFPROTO_IPV4: u8 = 2;
@@ -70,7 +71,7 @@ const COMMENT: u8 = 0;
 const MAX_COMMENT: usize = 127;
 
 /// `struct nfgenmsg`: family, version, resource id.
-fn header(family: u8) -> [u8; 4] {
+pub(super) fn header(family: u8) -> [u8; 4] {
     [family, 0, 0, 0]
 }
 
@@ -154,6 +155,35 @@ pub(super) fn new_rule(batch: &mut Batch, table: &Table, chain: &Chain, rule: &R
     Ok(())
 }
 
+/// A filter chain at a hook of one device.
+pub(super) fn raw_chain(batch: &mut Batch, table: &str, name: &str, (hook, priority): (u32, i32), device: &str) {
+    let message = batch.begin(NEWCHAIN, NLM_F_CREATE, format!("make nft chain {name} at {device}"));
+    let w = &mut batch.writer;
+    w.raw(&header(TableFamily::Netdev as u8));
+    w.attr_str(NFTA_CHAIN_TABLE, table);
+    w.attr_str(NFTA_CHAIN_NAME, name);
+    let nest = w.nest_flagged(NFTA_CHAIN_HOOK);
+    w.attr_be32(NFTA_HOOK_HOOKNUM, hook);
+    w.attr_be32(NFTA_HOOK_PRIORITY, priority as u32);
+    w.attr_str(NFTA_HOOK_DEV, device);
+    w.end_nest(nest);
+    w.attr_str(NFTA_CHAIN_TYPE, "filter");
+    batch.end(message);
+}
+
+/// A rule of expressions in a chain of a netdev table.
+pub(super) fn raw_rule(batch: &mut Batch, table: &str, chain: &str, expressions: impl FnOnce(&mut Writer)) {
+    let message = batch.begin(NEWRULE, NLM_F_CREATE | NLM_F_APPEND, format!("add an nft rule to chain {chain}"));
+    let w = &mut batch.writer;
+    w.raw(&header(TableFamily::Netdev as u8));
+    w.attr_str(NFTA_RULE_TABLE, table);
+    w.attr_str(NFTA_RULE_CHAIN, chain);
+    let list = w.nest_flagged(NFTA_RULE_EXPRESSIONS);
+    expressions(w);
+    w.end_nest(list);
+    batch.end(message);
+}
+
 fn check_rule(table: TableFamily, rule: &Rule) -> Result<(), &'static str> {
     let mut protocol = None;
     for condition in &rule.matches {
@@ -182,7 +212,7 @@ fn check_rule(table: TableFamily, rule: &Rule) -> Result<(), &'static str> {
     }
 }
 
-fn expression(w: &mut Writer, name: &str, data: impl FnOnce(&mut Writer)) {
+pub(super) fn expression(w: &mut Writer, name: &str, data: impl FnOnce(&mut Writer)) {
     let element = w.nest_flagged(NFTA_LIST_ELEM);
     w.attr_str(NFTA_EXPR_NAME, name);
     let nest = w.nest_flagged(NFTA_EXPR_DATA);
@@ -198,7 +228,7 @@ fn value(w: &mut Writer, kind: u16, bytes: &[u8]) {
 }
 
 /// `NFT_META_*` into register 1.
-fn meta(w: &mut Writer, key: u32) {
+pub(super) fn meta(w: &mut Writer, key: u32) {
     expression(w, "meta", |w| {
         w.attr_be32(1, 1); // NFTA_META_DREG
         w.attr_be32(2, key); // NFTA_META_KEY
@@ -216,7 +246,7 @@ fn payload(w: &mut Writer, base: u32, offset: u32, len: u32) {
 }
 
 /// Compares register 1.
-fn compare(w: &mut Writer, operation: u32, bytes: &[u8]) {
+pub(super) fn compare(w: &mut Writer, operation: u32, bytes: &[u8]) {
     expression(w, "cmp", |w| {
         w.attr_be32(1, 1); // NFTA_CMP_SREG
         w.attr_be32(2, operation); // NFTA_CMP_OP
@@ -354,7 +384,7 @@ fn write_verdict(w: &mut Writer, verdict: &Verdict) {
 }
 
 /// A value into a register.
-fn immediate(w: &mut Writer, register: u32, bytes: &[u8]) {
+pub(super) fn immediate(w: &mut Writer, register: u32, bytes: &[u8]) {
     expression(w, "immediate", |w| {
         w.attr_be32(1, register); // NFTA_IMMEDIATE_DREG
         value(w, 2, bytes); // NFTA_IMMEDIATE_DATA

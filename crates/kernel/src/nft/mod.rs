@@ -5,6 +5,7 @@
 //! [`access`] compiles per-interface access lists into such a table.
 
 pub mod access;
+pub mod detour;
 mod encode;
 
 use std::net::IpAddr;

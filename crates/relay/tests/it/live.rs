@@ -2,6 +2,7 @@
 
 use netloom_kernel::rtnl::Rtnl;
 use netloom_relay::attach::{self, tap_name};
+use netloom_relay::shelter::sheltered as shelter;
 use netloom_relay::{Error, Impairment};
 use netloom_testkit::oracle::spawn_piped;
 use netloom_testkit::{needs, run, run_json};
@@ -161,4 +162,38 @@ fn a_link_that_goes_down_and_up_keeps_its_impairment() {
     let [min, ..] = crate::rig::ping_times(&run(&rig.pair.a, "ping -q -c 5 -i 0.05 10.9.0.2").unwrap());
     assert!(min >= 20.0, "{min}");
     rig.end();
+}
+
+#[test]
+fn nothing_is_lost_when_qdiscs_come_and_go_in_a_shelter() {
+    needs!(root, netns, tun, clsact, nft);
+    let mut lost = [0; 2];
+    for sheltered in [false, true] {
+        let rig = Rig::new();
+        let place = rig.place(Side::A);
+        let s = rig.stream(20_000, MS / 10, || {
+            for round in 0..100 {
+                let mut rtnl = Rtnl::open_in(place.netns).unwrap();
+                let mut work = || {
+                    rtnl.change(|batch| match round % 2 {
+                        0 => batch.add_clsact(place.index),
+                        _ => batch.delete_clsact(place.index),
+                    })
+                };
+                let done = if sheltered { shelter(place.netns, place.index, place.alias, work) } else { work() };
+                done.unwrap();
+                std::thread::sleep(10 * MS);
+            }
+        });
+        println!("sheltered {sheltered}: {} lost, {} reordered of {}", s.lost, s.reordered, s.sent);
+        assert_eq!(s.duplicated, 0);
+        lost[usize::from(sheltered)] = s.lost;
+        let tables = run(&rig.pair.a, "nft list ruleset").unwrap();
+        assert_eq!(tables, "");
+        let links = || run(&rig.pair.a, "ip -o link").unwrap();
+        assert!(netloom_testkit::eventually(5000 * MS, || !links().contains("nlr")), "{}", links());
+        rig.end();
+    }
+    assert_eq!(lost[1], 0);
+    assert!(lost[0] > 0, "this kernel loses nothing: the shelter is not needed");
 }
