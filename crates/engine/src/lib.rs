@@ -45,6 +45,15 @@ pub use netloom_plan::diff::{Action, Change, Subject};
 pub use options::{Mode, Options, RunDir};
 pub use run::{Instance, down, list, up};
 
+/// Forks the process that will hold the next lab this process makes. Early, while the process is small: what the keeper inherits
+/// is copied for every node. [`up`] does it by itself when nobody has.
+///
+/// # Errors
+/// `EAGAIN` at the limit of processes.
+pub fn prepare() -> Result<()> {
+    Ok(netloom_runtimes::keeper::plant(run::HOOKS)?)
+}
+
 /// Lets a process that is not root make labs, in a user namespace; nothing happens to root. Must come before the process has a
 /// second thread. True when the process is in a new namespace now.
 ///

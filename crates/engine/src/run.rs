@@ -7,7 +7,7 @@ use netloom_api::values::NodeName;
 use netloom_kernel::process::PidFd;
 use netloom_plan::desired::Plan;
 use netloom_runtimes::client::Client;
-use netloom_runtimes::keeper::{Keeper, Lifetime};
+use netloom_runtimes::keeper::{Hooks, Keeper, Lifetime};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -53,7 +53,7 @@ pub fn up(plan: Plan, options: &Options, on: &mut dyn FnMut(Event)) -> Result<La
     let dir = Dir::new(&options.run_dir, plan.instance.as_str());
     // Of a tied lab not even a directory may stay when this process is killed, so its keeper makes the directory.
     let first = options.mode == Mode::Tied && !dir.exists();
-    let keeper = if first { Some(spawn(&dir, Lifetime::TiedToParent, || dir.create())?) } else { None };
+    let keeper = if first { Some(Keeper::spawn(&dir.path, Lifetime::TiedToParent, true, HOOKS)?) } else { None };
     let lock = dir.lock(true)?;
     if keeper.is_none() && dir.keeper().is_some() {
         return Err(Error::AlreadyUp { instance: dir.instance });
@@ -111,18 +111,17 @@ pub(crate) fn record(plan: &Plan, options: &Options) -> Record {
     }
 }
 
-/// Starts the lab's keeper. A tied one cleans up after its parent was killed; of a pinned one `down` takes care.
-fn spawn(dir: &Dir, lifetime: Lifetime, prepare: impl FnOnce() -> std::io::Result<()>) -> Result<Client> {
-    let own = dir.clone();
-    let tied = lifetime == Lifetime::TiedToParent;
-    let cleanup = move || {
-        if tied {
-            drop(leftovers(&own));
-            drop(own.remove());
+/// What a lab's keeper does beside keeping. A tied one cleans up after its parent was killed; of a pinned one `down` takes care.
+pub(crate) const HOOKS: Hooks = Hooks {
+    prepare: |dir| Dir::at(dir).create(),
+    cleanup: |dir, lifetime| {
+        if lifetime == Lifetime::TiedToParent {
+            let dir = Dir::at(dir);
+            drop(leftovers(&dir));
+            drop(dir.remove());
         }
-    };
-    Ok(Keeper::spawn(&dir.path, lifetime, prepare, cleanup)?)
-}
+    },
+};
 
 /// Makes all of a lab that has its directory; `keeper` is the one that made the directory, if one did.
 pub(crate) fn make(
@@ -136,7 +135,7 @@ pub(crate) fn make(
     let lifetime = if record.instance.tied { Lifetime::TiedToParent } else { Lifetime::Pinned };
     let mut client = match keeper {
         Some(client) => client,
-        None => spawn(dir, lifetime, || Ok(()))?,
+        None => Keeper::spawn(&dir.path, lifetime, false, HOOKS)?,
     };
     host::take(&topology, dir, &mut record)?;
     build::fresh(&topology, dir, &mut client, on)?;

@@ -62,6 +62,12 @@ impl Dir {
         Dir { path: run_dir.instance(instance), instance: instance.into() }
     }
 
+    /// A run directory by its path.
+    pub(crate) fn at(path: &Path) -> Dir {
+        let instance = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Dir { path: path.into(), instance }
+    }
+
     pub(crate) fn exists(&self) -> bool {
         self.path.is_dir()
     }

@@ -155,6 +155,18 @@ impl PidFd {
     }
 }
 
+impl From<OwnedFd> for PidFd {
+    fn from(fd: OwnedFd) -> PidFd {
+        PidFd(fd)
+    }
+}
+
+impl From<PidFd> for OwnedFd {
+    fn from(fd: PidFd) -> OwnedFd {
+        fd.0
+    }
+}
+
 impl AsFd for PidFd {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
@@ -194,6 +206,33 @@ pub fn fork_among_threads(work: impl FnOnce() -> i32) -> Result<i32> {
         run_and_exit(work);
     }
     check(pid, || "fork".into())
+}
+
+/// Starts a child that runs a program soon, and returns when it does, or when the child has ended. Until then the child borrows
+/// the caller's memory and descriptor table, as after vfork(2), so that nothing is copied however much the caller holds. `work`
+/// calls [`own_descriptors_here`] before it opens or closes anything, ends in [`exec_here`], and returns
+/// when that failed; what it then returns is the exit code.
+///
+/// # Errors
+/// [`Error::Invalid`] when the process has more than one thread, `EAGAIN` at the limit of processes.
+pub fn run_child(work: &dyn Fn() -> i32) -> Result<i32> {
+    extern "C" fn begin(work: *mut libc::c_void) -> libc::c_int {
+        // SAFETY: `run_child` passes a pointer to the reference below, which outlives this call.
+        let work = unsafe { *work.cast::<&dyn Fn() -> i32>() };
+        run_and_exit(work)
+    }
+    const STACK: usize = 256 * 1024;
+    single_threaded("run a program")?;
+    let mut stack = Vec::<u128>::with_capacity(STACK / size_of::<u128>());
+    let mut work = work;
+    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_FILES | libc::SIGCHLD;
+    // SAFETY: the caller stands still until the child has left this memory (CLONE_VFORK), so stack and closure outlive its use
+    // of them, and nothing changes under either; there is no other thread whose locks could be held.
+    let pid = unsafe {
+        let top = stack.as_mut_ptr().byte_add(STACK);
+        libc::clone(begin, top.cast(), flags, (&raw mut work).cast())
+    };
+    check(pid, || "start a process".into())
 }
 
 /// Forks into new namespaces (clone3(2)); with [`Namespaces::PID`] the child is process 1 of its
@@ -370,6 +409,29 @@ pub fn open_namespace(pid: i32, kind: &str) -> Result<OwnedFd> {
 /// `EPERM`; `EINVAL` above 64 bytes.
 pub fn set_hostname_here(name: &str) -> Result<()> {
     nix::unistd::sethostname(name).map_err(|e| Error::os(format!("set the host name {name}"), e))
+}
+
+/// Gives a child of [`run_child`] a descriptor table of its own. Descriptors above `last` are not in it.
+///
+/// # Errors
+/// `ENOMEM`; `ENOSYS` before Linux 5.9.
+pub fn own_descriptors_here(last: RawFd) -> Result<()> {
+    let first = (last.max(2) + 1) as libc::c_uint;
+    // SAFETY: no pointers are passed; what the caller's table holds stays as it is.
+    let result = unsafe { libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, libc::CLOSE_RANGE_UNSHARE) };
+    check(result as libc::c_int, || "separate the descriptors".into()).map(drop)
+}
+
+/// Moves a descriptor to a number of 512 or more, where the limit of open files allows: what is held for long goes there, so
+/// that a short-lived child needs to copy only the numbers below.
+pub fn put_away(fd: OwnedFd) -> OwnedFd {
+    // SAFETY: the descriptor is open during the call.
+    let moved = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, 512) };
+    if moved < 0 {
+        return fd;
+    }
+    // SAFETY: the kernel has just made it, and it is nobody else's.
+    unsafe { OwnedFd::from_raw_fd(moved) }
 }
 
 /// Closes every descriptor from `first` on, except those in `keep`.

@@ -20,7 +20,6 @@ use netloom_report::terminal;
 use crate::context::Context;
 
 fn main() -> ExitCode {
-    // A keeper or a relay is this program too, started again: it never comes back from here.
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
@@ -28,7 +27,7 @@ fn main() -> ExitCode {
     let context = Context::new(terminal_of(&cli.global));
     // Before there is a second thread: who is not root makes labs in a user namespace.
     if matches!(cli.command, Command::Up(_) | Command::Ci(_))
-        && let Err(error) = netloom_engine::enter_rootless()
+        && let Err(error) = netloom_engine::enter_rootless().and_then(|_| netloom_engine::prepare())
     {
         let failure = failure::Failure::from(error);
         failure.print(&context.terminal);

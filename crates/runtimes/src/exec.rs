@@ -119,7 +119,7 @@ impl Target {
         let forked = std::thread::scope(|scope| {
             let thread = scope.spawn(|| {
                 process::setns_here(&self.init, Namespaces::PID)?;
-                process::fork_among_threads(move || prepared.run(&self.init, writer))
+                process::fork_among_threads(move || prepared.run(&self.init, &writer))
             });
             thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         });

@@ -119,8 +119,23 @@ impl Prepared {
         })
     }
 
+    /// The highest descriptor that [`Prepared::run`] needs.
+    pub(crate) fn last_descriptor(&self) -> i32 {
+        let stdio: &[OwnedFd] = match &self.stdio {
+            Stdio::Files(files) => files,
+            Stdio::Terminal(terminal) => std::slice::from_ref(terminal),
+            Stdio::Log(_) | Stdio::Inherit => &[],
+        };
+        self.cgroups.iter().chain(stdio).map(AsRawFd::as_raw_fd).max().unwrap_or(2)
+    }
+
+    /// It can take a while until the program runs.
+    pub(crate) fn waits(&self) -> bool {
+        !self.after.is_empty()
+    }
+
     /// In the child: enter the node and become the program. Tells on `told` why that failed.
-    pub(crate) fn run(&self, init: &PidFd, mut told: std::io::PipeWriter) -> i32 {
+    pub(crate) fn run(&self, init: &PidFd, mut told: &std::io::PipeWriter) -> i32 {
         let text = match self.steps(init, told.as_raw_fd()) {
             Err(error) => error.to_string(),
             Ok(()) => {

@@ -54,7 +54,9 @@ impl Row {
         match (self.goal, self.result) {
             (Goal::Report, result) => result.is_some(),
             (_, None) => false,
-            (Goal::RatioAtMost(limit) | Goal::AtMost(limit) | Goal::BeyondAtMost(limit), Some(result)) => result <= limit,
+            (Goal::RatioAtMost(limit) | Goal::AtMost(limit) | Goal::BeyondAtMost(limit), Some(result)) => {
+                result <= limit
+            }
             (Goal::RatioAtLeast(limit) | Goal::FasterBy(limit), Some(result)) => result >= limit,
         }
     }

@@ -5,6 +5,7 @@
 //! get SIGKILL, their process trees die with them, namespaces close and links vanish. It has one thread and one `poll`.
 
 mod node;
+mod seed;
 mod serve;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -14,16 +15,17 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use netloom_kernel::poll::{Interest, poll};
-use netloom_kernel::process::{self, Exit, PidFd};
+use netloom_kernel::process::{self, PidFd};
 use netloom_kernel::signal::{SignalFd, number as sig};
 use netloom_kernel::unix::{Listener, Packets};
 use serde_json::Value;
 
-use crate::client::{Client, at_short_path};
-use crate::error::{Error, Result};
+use crate::client::at_short_path;
+use crate::error::Result;
 use crate::protocol::SOCKET;
 
 use node::{Node, Role};
+pub use seed::{Hooks, plant};
 use serve::Job;
 pub(crate) use serve::copy;
 
@@ -41,7 +43,7 @@ pub enum Lifetime {
     TiedToParent,
 }
 
-/// Makes keepers.
+/// A keeper, in its own process.
 #[derive(Debug)]
 pub struct Keeper {
     dir: PathBuf,
@@ -76,63 +78,8 @@ struct Connection {
 }
 
 impl Keeper {
-    /// Forks a keeper that serves `dir` and connects to it. `prepare` runs first, in the keeper: afterwards `dir` must exist, and
-    /// what a tied keeper made itself it also removes, whenever its parent was killed. `cleanup` runs in the keeper when it
-    /// ends by itself: told to, or because its parent has ended.
-    ///
-    /// # Errors
-    /// When it cannot start; its own words are in `keeper.log`.
-    pub fn spawn(
-        dir: &Path,
-        lifetime: Lifetime,
-        prepare: impl FnOnce() -> std::io::Result<()>,
-        cleanup: impl FnOnce(),
-    ) -> Result<Client> {
-        let parent = match lifetime {
-            Lifetime::Pinned => None,
-            Lifetime::TiedToParent => Some(PidFd::current()?),
-        };
-        let (mut ready, told) = std::io::pipe().map_err(|e| netloom_kernel::Error::os("make a pipe", e))?;
-        let dir =
-            std::path::absolute(dir).map_err(|e| netloom_kernel::Error::os(format!("find {}", dir.display()), e))?;
-        let child = || {
-            let mut keep = vec![told.as_raw_fd()];
-            keep.extend(parent.as_ref().map(|parent| parent.as_fd().as_raw_fd()));
-            let begin = || {
-                prepare().map_err(|e| netloom_kernel::Error::os(format!("make {}", dir.display()), e))?;
-                Keeper::begin(&dir, parent, &keep)
-            };
-            match begin() {
-                Ok(mut keeper) => {
-                    let _ = write_all(&told, b"ok");
-                    drop(told);
-                    keeper.run();
-                    // The namespaces go first: a moved interface is then on its way back.
-                    drop(keeper);
-                    cleanup();
-                    0
-                }
-                Err(error) => {
-                    let _ = write_all(&told, error.to_string().as_bytes());
-                    1
-                }
-            }
-        };
-        let pid = process::fork_among_threads(child)?;
-        let mut text = String::new();
-        let _ = std::io::Read::read_to_string(&mut ready, &mut text);
-        if text == "ok" {
-            return Client::connect(&dir);
-        }
-        let exit = process::wait_child(pid, true)?.unwrap_or(Exit::Code(0));
-        let reason = if text.is_empty() { exit.to_string() } else { text };
-        Err(Error::NoKeeper { socket: dir.join(SOCKET).display().to_string(), reason })
-    }
-
-    /// In the child: leave the caller's session, files and signals behind, and listen.
-    fn begin(dir: &Path, parent: Option<PidFd>, keep: &[i32]) -> Result<Keeper> {
-        process::new_session_here()?;
-        process::set_name_here("netloom-keeper");
+    /// In the child: leave the caller's files and signals behind, and listen.
+    fn begin(dir: &Path, parent: Option<PidFd>) -> Result<Keeper> {
         let os = |what: &str, e| netloom_kernel::Error::os(format!("{what} in {}", dir.display()), e);
         let null = OpenOptions::new().read(true).write(true).open("/dev/null").map_err(|e| os("open /dev/null", e))?;
         let log = OpenOptions::new().create(true).append(true).open(dir.join("keeper.log"));
@@ -141,7 +88,6 @@ impl Keeper {
         process::dup_onto_here(&log, 1)?;
         process::dup_onto_here(&log, 2)?;
         drop((null, log));
-        process::close_from_here(3, keep)?;
         std::env::set_current_dir("/").map_err(|e| os("leave the working directory", e))?;
         process::default_signals_here();
         process::raise_file_limit()?;
@@ -311,8 +257,4 @@ impl Keeper {
 /// Milliseconds of the Unix epoch.
 fn millis() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
-}
-
-fn write_all(mut pipe: &std::io::PipeWriter, bytes: &[u8]) -> std::io::Result<()> {
-    std::io::Write::write_all(&mut pipe, bytes)
 }

@@ -103,7 +103,8 @@ impl Keeper {
         let own = &self.own;
         let child = process::clone_child(Namespaces::PID, || init::run(&spec, &store, &netns, own, writer))?;
         self.pids.insert(child.pid, Role::Init(spec.name.clone()));
-        let init = Some(Init { pid: child.pid, pidfd: child.pidfd, ready: false });
+        let pidfd = PidFd::from(process::put_away(child.pidfd.into()));
+        let init = Some(Init { pid: child.pid, pidfd, ready: false });
         let node = Node { spec: spec.clone(), init, processes: IndexMap::new() };
         self.nodes.insert(spec.name, node);
         Ok(reader)
@@ -176,7 +177,7 @@ impl Keeper {
         }
         let prepared = program::Prepared::new(spec, &node.spec)?;
         let (reader, writer) = std::io::pipe().map_err(|e| netloom_kernel::Error::os("make a pipe", e))?;
-        let work = || prepared.run(&init.pidfd, writer);
+        let work = || prepared.run(&init.pidfd, &writer);
         let pid = if self.rootless {
             // Back into the machine's own pid namespace there is no way without root; but which one children are born in is a
             // property of the thread, and this one ends.
@@ -188,8 +189,18 @@ impl Keeper {
                 thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
             })?
         } else {
+            // Descriptors that last are put away (above); these are low ones.
+            let pidfd = PidFd::from(copy(init.pidfd.as_fd())?);
+            let last = prepared.last_descriptor().max(writer.as_raw_fd()).max(pidfd.as_fd().as_raw_fd());
             process::setns_here(&init.pidfd, Namespaces::PID)?;
-            let pid = process::fork_among_threads(work);
+            let pid = if prepared.waits() {
+                process::fork_among_threads(work)
+            } else {
+                process::run_child(&|| match process::own_descriptors_here(last) {
+                    Ok(()) => prepared.run(&pidfd, &writer),
+                    Err(_) => 127,
+                })
+            };
             process::setns_here(&self.own_pid_namespace, Namespaces::NONE)?;
             pid?
         };

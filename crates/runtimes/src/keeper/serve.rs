@@ -4,6 +4,7 @@ use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
+use netloom_kernel::process;
 use netloom_kernel::signal::number as sig;
 use serde_json::{Value, json};
 
@@ -107,7 +108,9 @@ impl Keeper {
                 if names.len() != fds.len() {
                     return refuse(format!("{} descriptors arrived for {} names", fds.len(), names.len()));
                 }
-                self.held.extend(names.into_iter().zip(fds));
+                for (name, fd) in names.into_iter().zip(fds) {
+                    self.held.insert(name, process::put_away(fd));
+                }
                 done(Value::Null)
             }
             Request::Fds { names } => {

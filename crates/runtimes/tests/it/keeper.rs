@@ -9,7 +9,7 @@ use netloom_kernel::netns::Netns;
 use netloom_kernel::process::{self, Exit, PidFd};
 use netloom_runtimes::client::Client;
 use netloom_runtimes::exec::Command;
-use netloom_runtimes::keeper::{Keeper, Lifetime};
+use netloom_runtimes::keeper::{Hooks, Keeper, Lifetime};
 use netloom_runtimes::protocol::{FileSpec, NodeSpec, ProcessSpec};
 
 fn root() -> bool {
@@ -20,9 +20,11 @@ fn root() -> bool {
     is
 }
 
+const HOOKS: Hooks = Hooks { prepare: |_| Ok(()), cleanup: |_, _| () };
+
 /// A keeper with one namespace, `a`.
 fn keeper(dir: &Path) -> (Client, Netns) {
-    let mut client = Keeper::spawn(dir, Lifetime::Pinned, || Ok(()), || {}).unwrap();
+    let mut client = Keeper::spawn(dir, Lifetime::Pinned, false, HOOKS).unwrap();
     let netns = Netns::create().unwrap();
     client.hold([("a", netns.as_fd())]).unwrap();
     (client, netns)
@@ -88,7 +90,7 @@ fn many_descriptors_in_one_call() {
         return;
     }
     let dir = tempfile::tempdir().unwrap();
-    let mut client = Keeper::spawn(dir.path(), Lifetime::Pinned, || Ok(()), || {}).unwrap();
+    let mut client = Keeper::spawn(dir.path(), Lifetime::Pinned, false, HOOKS).unwrap();
     let names: Vec<String> = (0..600).map(|n| format!("fd{n}")).collect();
     let file = std::fs::File::open("/dev/null").unwrap();
     client.hold(names.iter().map(|name| (name.as_str(), file.as_fd()))).unwrap();
@@ -231,8 +233,8 @@ fn a_tied_keeper_ends_with_its_parent_and_cleans_up() {
     let mark = dir.path().join("cleaned");
     let path = dir.path().to_owned();
     let parent = process::fork_among_threads(|| {
-        let cleaned = path.join("cleaned");
-        let client = Keeper::spawn(&path, Lifetime::TiedToParent, || Ok(()), || std::fs::write(cleaned, "").unwrap());
+        let cleanup = |dir: &Path, _| std::fs::write(dir.join("cleaned"), "").unwrap();
+        let client = Keeper::spawn(&path, Lifetime::TiedToParent, false, Hooks { cleanup, ..HOOKS });
         let _client = client.unwrap();
         loop {
             std::thread::sleep(Duration::from_secs(1));
