@@ -8,6 +8,7 @@ use std::ffi::{CString, OsStr};
 use std::fmt;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -177,9 +178,10 @@ impl AsFd for PidFd {
 ///
 /// # Errors
 /// When /proc is not mounted.
-pub fn thread_count() -> Result<usize> {
-    let tasks = std::fs::read_dir("/proc/self/task").map_err(|e| Error::os("count the threads", e))?;
-    Ok(tasks.count())
+pub fn thread_count() -> Result<u64> {
+    // The link count of a directory: itself, its parent, and each of its directories.
+    let tasks = std::fs::metadata("/proc/self/task").map_err(|e| Error::os("count the threads", e))?;
+    Ok(tasks.nlink().saturating_sub(2))
 }
 
 /// Forks; the child runs `work` and exits with what it returns, never returning into the caller's
@@ -241,12 +243,25 @@ pub fn run_child(work: &dyn Fn() -> i32) -> Result<i32> {
 /// # Errors
 /// As [`fork_child`]; `EPERM` without `CAP_SYS_ADMIN`, `ENOSPC` at a limit of namespaces.
 pub fn clone_child(namespaces: Namespaces, work: impl FnOnce() -> i32) -> Result<Child> {
+    clone_with(libc::CLONE_PIDFD | namespaces.0, work)
+}
+
+/// As [`clone_child`], and child and caller share one descriptor table until the child calls [`own_descriptors_here`], which it
+/// does before it opens or closes anything. Until it is known to have done so, what it needs must stay open in the caller.
+///
+/// # Errors
+/// As [`clone_child`].
+pub fn clone_child_lending(namespaces: Namespaces, work: impl FnOnce() -> i32) -> Result<Child> {
+    clone_with(libc::CLONE_PIDFD | libc::CLONE_FILES | namespaces.0, work)
+}
+
+fn clone_with(flags: libc::c_int, work: impl FnOnce() -> i32) -> Result<Child> {
     single_threaded("clone")?;
     let mut pidfd: RawFd = -1;
     // struct clone_args, include/uapi/linux/sched.h: flags, pidfd, child_tid, parent_tid,
     // exit_signal, stack, stack_size, tls.
     let mut arguments = [0_u64; 8];
-    arguments[0] = (libc::CLONE_PIDFD | namespaces.0) as u64;
+    arguments[0] = flags as u64;
     arguments[1] = (&raw mut pidfd) as u64;
     arguments[4] = libc::SIGCHLD as u64;
     // SAFETY: without a stack the call behaves like fork(2); the process has a single thread, so
@@ -411,7 +426,7 @@ pub fn set_hostname_here(name: &str) -> Result<()> {
     nix::unistd::sethostname(name).map_err(|e| Error::os(format!("set the host name {name}"), e))
 }
 
-/// Gives a child of [`run_child`] a descriptor table of its own. Descriptors above `last` are not in it.
+/// Gives a child of [`run_child`] or [`clone_child_lending`] a descriptor table of its own. Descriptors above `last` are not in it.
 ///
 /// # Errors
 /// `ENOMEM`; `ENOSYS` before Linux 5.9.

@@ -88,13 +88,25 @@ impl Packets {
     /// # Errors
     /// `EMSGSIZE` when it was longer, `EAGAIN` on a non-blocking socket.
     pub fn receive(&self, limit: usize) -> Result<Received> {
-        let mut bytes = vec![0; limit];
+        // Asked first: most messages are a small part of what is allowed.
+        let len = self.next_len()?.min(limit);
+        let mut bytes = vec![0; len];
         let (len, fds, truncated) = receive_with_fds(self, &mut bytes)?;
         if truncated {
             return Err(Error::os("receive a message", std::io::Error::from_raw_os_error(libc::EMSGSIZE)));
         }
         bytes.truncate(len);
         Ok(Received { bytes, fds })
+    }
+
+    /// Waits for the next message and returns its length.
+    fn next_len(&self) -> Result<usize> {
+        loop {
+            match nix::sys::socket::recv(self.0.as_raw_fd(), &mut [], MsgFlags::MSG_PEEK | MsgFlags::MSG_TRUNC) {
+                Err(nix::Error::EINTR) => {}
+                result => return result.map_err(|e| Error::os("receive a message", e)),
+            }
+        }
     }
 
     /// Who is at the other end.

@@ -193,8 +193,9 @@ fn os(doing: String, e: std::io::Error) -> Error {
 }
 
 fn make_plain(path: &Path, mode: u32) -> Result<()> {
-    fs::DirBuilder::new().recursive(true).create(path).map_err(|e| os(format!("make {}", path.display()), e))?;
-    set_mode(path, mode)
+    fs::DirBuilder::new().recursive(true).mode(mode).create(path).map_err(|e| os(format!("make {}", path.display()), e))?;
+    // Of the mode the umask and an older directory may have left less.
+    if fs::metadata(path).is_ok_and(|meta| meta.mode() & 0o7777 == mode) { Ok(()) } else { set_mode(path, mode) }
 }
 
 fn set_mode(path: &Path, mode: u32) -> Result<()> {

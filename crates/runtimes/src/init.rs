@@ -14,11 +14,12 @@ use crate::files::Store;
 use crate::protocol::NodeSpec;
 
 /// In the child, which is process 1 of a new pid namespace. Tells `ok`, or what went wrong, on `told`.
-pub(crate) fn run(spec: &NodeSpec, store: &Store, netns: &Netns, keeper: &PidFd, mut told: std::io::PipeWriter) -> i32 {
+pub(crate) fn run(spec: &NodeSpec, store: &Store, netns: &Netns, keeper: &PidFd, mut told: &std::io::PipeWriter) -> i32 {
     match populate(spec, store, netns, keeper, told.as_raw_fd()) {
         Ok(signals) => {
             let _ = told.write_all(b"ok");
-            drop(told);
+            // The keeper reads to the end.
+            let _ = process::close_from_here(told.as_raw_fd(), &[signals.as_fd().as_raw_fd()]);
             collect(&signals)
         }
         Err(error) => {

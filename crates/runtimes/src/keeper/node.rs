@@ -40,6 +40,13 @@ pub(super) struct Init {
     pub(super) ready: bool,
 }
 
+/// What an init uses of the keeper's descriptors until it has its own.
+#[derive(Debug)]
+pub(super) struct Lent {
+    netns: Netns,
+    writer: std::io::PipeWriter,
+}
+
 impl Node {
     pub(super) fn any_process_runs(&self) -> bool {
         self.processes.values().any(|process| process.exit.is_none())
@@ -84,30 +91,35 @@ impl Keeper {
             }
             Some(_) => JobKind::AfterInit { node: name, then },
             None => {
-                let pipe = self.make_init(spec)?;
-                JobKind::Init { node: name, pipe, then }
+                let (pipe, lent) = self.make_init(spec)?;
+                JobKind::Init { node: name, pipe, lent: Some(lent), then }
             }
         };
         self.jobs.push(Job { client, id, kind, deadline: None, errors: Vec::new() });
         Ok(None)
     }
 
-    /// Forks the init of a node; it populates itself and tells on the pipe.
-    fn make_init(&mut self, spec: NodeSpec) -> Result<std::io::PipeReader> {
+    /// Forks the init of a node; it populates itself and tells on the pipe. What is lent to it may be closed when it has told.
+    fn make_init(&mut self, spec: NodeSpec) -> Result<(std::io::PipeReader, Lent)> {
         let store = self.store()?;
         let Some(netns) = self.held.get(&spec.name) else {
             return Err(Error::Refused(format!("the keeper holds no namespace {}", spec.name)));
         };
-        let netns = Netns::from_fd(copy(netns.as_fd())?);
+        let lent_netns = Netns::from_fd(copy(netns.as_fd())?);
         let (reader, writer) = std::io::pipe().map_err(|e| netloom_kernel::Error::os("make a pipe", e))?;
+        let lent = Lent { netns: lent_netns, writer };
         let own = &self.own;
-        let child = process::clone_child(Namespaces::PID, || init::run(&spec, &store, &netns, own, writer))?;
+        let last = lent.netns.as_fd().as_raw_fd().max(lent.writer.as_raw_fd()).max(own.as_fd().as_raw_fd());
+        let child = process::clone_child_lending(Namespaces::PID, || match process::own_descriptors_here(last) {
+            Ok(()) => init::run(&spec, &store, &lent.netns, own, &lent.writer),
+            Err(_) => 1,
+        })?;
         self.pids.insert(child.pid, Role::Init(spec.name.clone()));
         let pidfd = PidFd::from(process::put_away(child.pidfd.into()));
         let init = Some(Init { pid: child.pid, pidfd, ready: false });
         let node = Node { spec: spec.clone(), init, processes: IndexMap::new() };
         self.nodes.insert(spec.name, node);
-        Ok(reader)
+        Ok((process::put_away(reader.into()).into(), lent))
     }
 
     /// The init of a node has told how its population went.
@@ -209,13 +221,20 @@ impl Keeper {
         let record = ProcessRecord { name: spec.name.clone(), pid, exit: None, asked: false, starts, since: millis() };
         node.processes.insert(spec.name.clone(), record);
         self.emit(json!({ "event": "process-start", "node": node_name, "process": spec.name, "pid": pid }));
-        Ok(reader)
+        Ok(process::put_away(reader.into()).into())
     }
 
     /// A child of the keeper has ended.
     pub(super) fn ended(&mut self, pid: i32, exit: Exit) {
         match self.pids.remove(&pid) {
             Some(Role::Init(name)) => {
+                for job in &mut self.jobs {
+                    if let JobKind::Init { node, lent, .. } = &mut job.kind
+                        && *node == name
+                    {
+                        *lent = None;
+                    }
+                }
                 if let Some(node) = self.nodes.get_mut(&name) {
                     node.init = None;
                     self.emit(json!({ "event": "node-down", "node": name }));

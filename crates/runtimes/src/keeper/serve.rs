@@ -26,8 +26,8 @@ pub(super) struct Job {
 
 #[derive(Debug)]
 pub(super) enum JobKind {
-    /// The init tells that the node is ready; then these are started.
-    Init { node: String, pipe: std::io::PipeReader, then: Vec<ProcessSpec> },
+    /// The init tells that the node is ready; then these are started. What is lent to it keeps the pipe open.
+    Init { node: String, pipe: std::io::PipeReader, lent: Option<Lent>, then: Vec<ProcessSpec> },
     /// Another request is making the same node's init.
     AfterInit { node: String, then: Vec<ProcessSpec> },
     /// Each pipe closes when the program runs, or tells why it does not.
@@ -270,7 +270,8 @@ impl Keeper {
             let mut populated = None;
             let job = &mut self.jobs[at];
             match &mut job.kind {
-                JobKind::Init { node, pipe, then } if told.contains(&pipe.as_raw_fd()) => {
+                JobKind::Init { node, pipe, lent, then } if told.contains(&pipe.as_raw_fd()) => {
+                    *lent = None;
                     let mut text = String::new();
                     let _ = pipe.read_to_string(&mut text);
                     over = true;
@@ -358,7 +359,7 @@ impl Keeper {
     }
 }
 
-use super::node::Node;
+use super::node::{Lent, Node};
 
 impl Connection {
     fn send(&mut self, bytes: Vec<u8>, fds: Vec<OwnedFd>) {
