@@ -25,6 +25,10 @@ impl Loc {
     /// A place that stands for no text at all: what `--set` or the command line said.
     pub const NOWHERE: Loc = Loc { source: u32::MAX, start: 0, end: 0 };
 
+    fn overlaps(self, other: Loc) -> bool {
+        self.source == other.source && self.start < other.end && other.start < self.end
+    }
+
     /// The byte range.
     pub fn range(self) -> Range<usize> {
         self.start as usize..self.end as usize
@@ -56,6 +60,36 @@ impl Source {
         let byte = self.floor(byte);
         let line = self.lines.partition_point(|start| *start <= byte).max(1);
         (line, self.text[self.lines[line - 1]..byte].chars().count() + 1)
+    }
+
+    /// The bytes of a line, which counts from 1, without its end.
+    pub(crate) fn line(&self, line: usize) -> Option<Range<usize>> {
+        let start = *self.lines.get(line.checked_sub(1)?)?;
+        let end = self.lines.get(line).copied().unwrap_or(self.text.len());
+        Some(start..start + self.text[start..end].trim_end_matches(['\n', '\r']).len())
+    }
+
+    /// For a scalar that was written as a block (below `|` or `>`): its first line, and whether its lines are kept as they are (`|`).
+    /// `start` is where the scalar begins, at the sign or below it.
+    pub(crate) fn block(&self, start: usize) -> Option<(usize, bool)> {
+        let (line, _) = self.line_column(start);
+        let here = self.line(line)?;
+        let head = if matches!(self.text.as_bytes().get(start), Some(b'|' | b'>')) {
+            (line, start..here.end)
+        } else {
+            // Nothing before it on its own line; above it, after empty lines, the line that ends in the sign.
+            self.text.get(here.start..start).filter(|t| t.trim().is_empty())?;
+            let above = (1..line).rev().map(|l| (l, self.line(l).unwrap_or_default()));
+            let (line, text) = above.into_iter().find(|(_, r)| !self.text[r.clone()].trim().is_empty())?;
+            let comment = self.text[text.clone()].find(" #").map_or(text.end, |i| text.start + i);
+            let cut = self.text[text.start..comment].trim_end();
+            let last = cut.rfind(char::is_whitespace).map_or(0, |i| i + 1);
+            (line, text.start + last..text.start + cut.len())
+        };
+        let sign = self.text.get(head.1)?.split(" #").next()?.trim_end();
+        let rest = sign.strip_prefix(['|', '>'])?;
+        (rest.len() <= 2 && rest.bytes().all(|b| b.is_ascii_digit() || b == b'+' || b == b'-'))
+            .then(|| (head.0 + 1, sign.starts_with('|')))
     }
 
     /// Bytes between the start of the line and `byte`.
@@ -192,6 +226,20 @@ impl Diagnostics {
         let mut seen = std::collections::HashSet::new();
         items.retain(|d| seen.insert((key(d), d.message.clone())));
         Diagnostics { sources, items }
+    }
+
+    /// These and further ones, in the order of the text. A further one about a text that is wrong already is a consequence, and left out.
+    #[must_use]
+    pub fn with(mut self, further: impl IntoIterator<Item = Diagnostic>) -> Diagnostics {
+        let known: Vec<Loc> = self
+            .items
+            .iter()
+            .filter(|d| d.severity == Severity::Error)
+            .filter_map(|d| d.labels.first().map(|l| l.loc))
+            .collect();
+        let said = |d: &Diagnostic| d.labels.first().is_some_and(|l| known.iter().any(|k| k.overlaps(l.loc)));
+        self.items.extend(further.into_iter().filter(|d| !said(d)));
+        Diagnostics::new(self.sources, self.items)
     }
 
     /// True when a lab with these can run.

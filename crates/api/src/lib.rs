@@ -14,6 +14,7 @@ pub mod lab;
 pub mod link;
 pub mod load;
 pub mod node;
+pub mod places;
 pub mod schema;
 pub mod test;
 mod validate;
@@ -21,5 +22,7 @@ pub mod values;
 pub mod words;
 
 pub use diag::{Diagnostic, Diagnostics};
-pub use load::{Loaded, Options, load};
+pub use load::check::suggest;
+pub use load::{Loaded, Options, Reading, load, read};
+pub use places::Places;
 pub use schema::schema;

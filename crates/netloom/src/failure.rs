@@ -48,7 +48,7 @@ impl Failure {
 
     /// A file could not be read or written.
     pub(crate) fn file(doing: &str, path: &std::path::Path, error: &std::io::Error) -> Failure {
-        Failure::new(Exit::Environment, format!("cannot {doing} {}: {error}", path.display()))
+        Failure::environment(format!("cannot {doing} {}: {error}", path.display()))
     }
 
     /// Tells it on standard error, in colour where that is wanted.

@@ -8,12 +8,13 @@ use std::process::Command;
 use netloom_api::load::{self, Loaded, Options};
 use netloom_api::node::NodeKind;
 use netloom_api::values::LabName;
+use netloom_cli::exit::Exit;
 use netloom_engine::{Action, Change, Mode, Subject};
 use netloom_plan::desired::{Allocation, Plan};
 use netloom_plan::{Facts, FrrFacts, PlanError};
 
 use crate::context::Context;
-use crate::failure::{Failure, Result, parse};
+use crate::failure::{Failure, Result, What, parse};
 
 /// Where Debian and Ubuntu put FRR's daemons, and where FRR's own packages and `make install` do.
 const FRR_DIRECTORIES: [&str; 4] = ["/usr/lib/frr", "/usr/libexec/frr", "/usr/local/sbin", "/usr/sbin"];
@@ -30,7 +31,16 @@ pub(crate) fn load(file: &Path, set: &[String]) -> Result<Loaded> {
             pair.split_once('=').ok_or_else(|| Failure::usage(format!("--set {pair:?}: write KEY=VALUE")))?;
         options.set.push((key.into(), value.into()));
     }
-    Ok(load::load(&options)?)
+    let mut reading = load::read(&options);
+    if !reading.diagnostics.is_ok()
+        && let Some((lab, places)) = &reading.lab
+    {
+        // What only planning finds is told with the rest, as far as a lab that is wrong lets one see.
+        let errors = netloom_plan::plan(lab, &lab.metadata.name, None, &Facts::complete()).err().unwrap_or_default();
+        let errors: Vec<PlanError> = errors.into_iter().filter(|e| reading.whole || e.is_of_text()).collect();
+        reading.diagnostics = reading.diagnostics.with(netloom_plan::diagnose(&errors, places));
+    }
+    Ok(reading.finish()?)
 }
 
 /// As [`load`], and says on standard error what looks wrong but is not.
@@ -61,19 +71,13 @@ fn with_facts(loaded: &Loaded, name: Option<&str>, previous: Option<&Allocation>
         Some(name) => parse(name)?,
         None => loaded.lab.metadata.name.clone(),
     };
-    netloom_plan::plan(&loaded.lab, &instance, previous, facts).map_err(|errors| refused(&errors))
+    netloom_plan::plan(&loaded.lab, &instance, previous, facts).map_err(|errors| refused(loaded, &errors))
 }
 
-fn refused(errors: &[PlanError]) -> Failure {
-    let missing = errors.iter().all(|e| matches!(e, PlanError::NoFrr { .. } | PlanError::NoDaemon { .. }));
-    let text = match errors {
-        [one] => one.to_string(),
-        many => {
-            let lines: Vec<String> = many.iter().map(|e| format!("  {e}")).collect();
-            format!("the lab cannot be planned:\n{}", lines.join("\n"))
-        }
-    };
-    if missing { Failure::environment(text) } else { Failure::usage(text) }
+fn refused(loaded: &Loaded, errors: &[PlanError]) -> Failure {
+    let exit = if errors.iter().all(PlanError::is_of_host) { Exit::Environment } else { Exit::Usage };
+    let found = netloom_plan::diagnose(errors, &loaded.places);
+    Failure { exit, what: What::File(loaded.warnings.clone().with(found)) }
 }
 
 /// The FRR that is installed.

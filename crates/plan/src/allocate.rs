@@ -8,7 +8,7 @@ use netloom_api::node::{Loopback, Node, NodeKind};
 use netloom_api::values::NodeName;
 
 use crate::desired::{Addresses, Allocation, Subnets};
-use crate::error::PlanError;
+use crate::error::{PlanError, steps};
 use crate::pool::{Space, host, number, point_to_point, range, v4, v6};
 use crate::topology::{End, Topology};
 
@@ -69,6 +69,13 @@ impl Family {
     }
 }
 
+/// Who a slice is for.
+#[derive(Clone, Copy)]
+enum Needed<'a> {
+    Link(&'a Topology<'a>, usize),
+    Node(&'a NodeName),
+}
+
 /// One family of a declared pool.
 struct Slices {
     name: &'static str,
@@ -96,16 +103,11 @@ impl Slices {
         Some(Slices { name, length, space: Space::new(net) })
     }
 
-    fn take(&mut self, needed: &dyn std::fmt::Display, errors: &mut Vec<PlanError>) -> Option<IpNet> {
+    fn take(&mut self, needed: Needed<'_>, errors: &mut Vec<PlanError>) -> Option<IpNet> {
         self.take_length(self.length, needed, errors)
     }
 
-    fn take_length(
-        &mut self,
-        length: u8,
-        needed: &dyn std::fmt::Display,
-        errors: &mut Vec<PlanError>,
-    ) -> Option<IpNet> {
+    fn take_length(&mut self, length: u8, needed: Needed<'_>, errors: &mut Vec<PlanError>) -> Option<IpNet> {
         let got = self.space.take(length);
         let told = |e: &PlanError| matches!(e, PlanError::PoolExhausted { pool, .. } if *pool == self.name);
         if got.is_none() && !errors.iter().any(told) {
@@ -115,7 +117,14 @@ impl Slices {
                 length,
                 capacity: self.space.capacity(length),
                 taken: self.space.count,
-                needed: needed.to_string(),
+                needed: match needed {
+                    Needed::Link(t, l) => t.lab.spec.links[l].id(),
+                    Needed::Node(name) => name.to_string(),
+                },
+                at: match needed {
+                    Needed::Link(_, l) => steps!["links", l],
+                    Needed::Node(name) => steps!["nodes", name],
+                },
             });
         }
         got
@@ -208,7 +217,7 @@ fn loopbacks(
     for name in takers {
         let entry = out.allocation.loopbacks.entry(name.clone()).or_default();
         if family.address(entry).is_none()
-            && let Some(net) = pool.take(name, errors)
+            && let Some(net) = pool.take(Needed::Node(name), errors)
         {
             family.set_address(entry, net);
         }
@@ -276,7 +285,7 @@ fn links_and_lans(
         }
         for &l in &takers {
             if !slices.contains_key(&l)
-                && let Some(net) = pool.take(&t.lab.spec.links[l].id(), errors)
+                && let Some(net) = pool.take(Needed::Link(t, l), errors)
             {
                 slices.insert(l, net);
             }
@@ -285,7 +294,7 @@ fn links_and_lans(
     let lan_pool = if shared { &mut links } else { &mut lans };
     if let Some(pool) = lan_pool {
         for (s, net) in segments.iter_mut().filter(|(_, n)| n.is_none()) {
-            *net = pool.take_length(lan_length, &t.segments[*s].lans[0], errors);
+            *net = pool.take_length(lan_length, Needed::Node(&t.segments[*s].lans[0]), errors);
         }
     }
 
@@ -375,6 +384,7 @@ fn segment_hosts(
                 segment: segment.lans[0].clone(),
                 net: net.to_string(),
                 end: t.endpoint(e).end().to_string(),
+                at: steps!["links", e.0, "endpoints", e.1, "interface"],
             });
             return;
         }

@@ -1,5 +1,6 @@
 //! Why a lab cannot be planned.
 
+use netloom_api::places::Step;
 use netloom_api::values::NodeName;
 use thiserror::Error;
 
@@ -21,12 +22,13 @@ pub enum PlanError {
         capacity: String,
         /// Slices handed out so far.
         taken: usize,
-        /// Who goes without.
+        /// Who goes without, and where that was written.
         needed: String,
+        at: Vec<Step>,
     },
     /// A segment's subnet has no address left.
     #[error("the subnet {net} of {segment} has no address left for {end}; give the segment a larger one")]
-    SegmentFull { segment: NodeName, net: String, end: String },
+    SegmentFull { segment: NodeName, net: String, end: String, at: Vec<Step> },
     /// A slice is larger than its pool.
     #[error("{pool} {net} cannot be cut into slices of /{length}; choose a prefix length of at least {min}")]
     SliceTooLarge { pool: &'static str, net: String, length: u8, min: u8 },
@@ -44,13 +46,17 @@ pub enum PlanError {
     #[error("{node} needs FRR's {daemon}, and {directory} has none; there are: {known}")]
     NoDaemon { node: NodeName, daemon: String, directory: String, known: String },
     /// A line of `config` nobody understands.
-    #[error("{node}: config line {line}: {text:?} {why}")]
+    #[error("{node}: {what}, line {line}: {text:?} {why}")]
     ConfigLine {
         node: NodeName,
+        /// `config.append` or `config.replace`.
+        what: &'static str,
         /// From 1, in the text of `config.append` or `config.replace`.
         line: usize,
         text: String,
         why: String,
+        /// Whether the text came out of a template: its lines are then not those of the file.
+        template: bool,
     },
     /// A template that does not render.
     #[error("{node}: template {what}, line {line}: {message}")]
@@ -60,7 +66,13 @@ pub enum PlanError {
         what: String,
         /// From 1; 0 when the renderer does not know.
         line: usize,
+        /// What stands on the line before the part that is wrong.
+        before: String,
+        /// The part of the line that is wrong; empty when the renderer does not know.
+        text: String,
         message: String,
+        /// What to write instead; may be empty.
+        help: String,
     },
     /// A value FRR or the kernel cannot express.
     #[error("{node}: {what}: {why}")]
@@ -69,10 +81,42 @@ pub enum PlanError {
         /// Where in the node: `ospf.hello`, `files./etc/x.mode`.
         what: String,
         why: String,
+        /// Where that was written.
+        at: Vec<Step>,
     },
     /// Ends of one link in different OSPF areas.
     #[error(
         "{link}: its ends are in OSPF areas {a} and {b}; a link lies in one area (one of the two has to be 0, which makes that node the border router)"
     )]
-    OspfAreas { link: String, a: u32, b: u32 },
+    OspfAreas {
+        link: String,
+        a: u32,
+        b: u32,
+        /// Where the link was written, and the nodes of its ends, in the order of the areas.
+        at: Vec<Step>,
+        nodes: [NodeName; 2],
+    },
 }
+
+impl PlanError {
+    /// Whether the host lacks something, and the lab may well be right.
+    pub fn is_of_host(&self) -> bool {
+        matches!(self, PlanError::NoFrr { .. } | PlanError::NoDaemon { .. })
+    }
+
+    /// Whether this is a mistake of the text at its place, whatever else is wrong with the lab.
+    pub fn is_of_text(&self) -> bool {
+        let unknown = |message: &str| message.contains("undefined") || message.contains("nobody knows");
+        match self {
+            PlanError::ConfigLine { .. } | PlanError::Value { .. } => true,
+            PlanError::Template { message, .. } => !unknown(message),
+            _ => false,
+        }
+    }
+}
+
+/// A path below `spec`.
+macro_rules! steps {
+    ($($step:expr),* $(,)?) => { vec![$(netloom_api::places::Step::from($step)),*] };
+}
+pub(crate) use steps;

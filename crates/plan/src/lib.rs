@@ -21,6 +21,7 @@ pub mod admission;
 mod allocate;
 mod build;
 pub mod desired;
+mod diagnose;
 pub mod diff;
 pub mod error;
 pub mod facts;
@@ -36,6 +37,7 @@ mod topology;
 mod view;
 
 pub use build::{DEFAULT_MTU, plan};
+pub use diagnose::diagnose;
 pub use diff::diff;
 pub use error::PlanError;
 pub use facts::{Facts, FrrFacts};

@@ -11,7 +11,7 @@ use netloom_api::values::NodeName;
 
 use crate::allocate::Family;
 use crate::desired::{Addresses, Allocation, ManagementPlan, PublishPlan};
-use crate::error::PlanError;
+use crate::error::{PlanError, steps};
 use crate::pool::{Space, host, number};
 use crate::view::View;
 
@@ -64,6 +64,7 @@ pub(crate) fn plan(
                     capacity: space.capacity(full),
                     taken: space.count,
                     needed: name.to_string(),
+                    at: steps!["nodes", *name],
                 });
                 break;
             };
@@ -74,13 +75,14 @@ pub(crate) fn plan(
             family.set_address(allocation.management.entry(name.clone()).or_default(), address);
         }
     }
-    let publish = m.publish.iter().filter_map(|p| {
+    let publish = m.publish.iter().enumerate().filter_map(|(i, p)| {
         let to = allocation.management.get(&p.node).and_then(|a| a.v4);
         if to.is_none() {
             errors.push(PlanError::Value {
                 node: p.node.clone(),
                 what: "management.publish".into(),
                 why: format!("port {} cannot lead to a node that takes no part in the management network", p.port),
+                at: steps!["management", "publish", i, "node"],
             });
         }
         Some(PublishPlan {

@@ -11,7 +11,7 @@ use netloom_api::values::NodeName;
 
 use crate::allocate::Family;
 use crate::desired::{FilePlan, Limits, NodePlan, ProcessPlan, ReadyPlan, RoutePlan};
-use crate::error::PlanError;
+use crate::error::{PlanError, steps};
 use crate::facts::Facts;
 use crate::routing::bgp::Systems;
 use crate::routing::frr;
@@ -61,6 +61,7 @@ pub(crate) fn plan(
                 node: name.clone(),
                 what: format!("run.{process}"),
                 why: "FRR's daemon of this name runs here already; choose another name".into(),
+                at: steps!["nodes", name, "run", process.as_str()],
             });
             continue;
         }
@@ -191,6 +192,7 @@ fn files(
                     node: name.clone(),
                     what: format!("files.{path}.mode"),
                     why: format!("{:?} is no octal number such as \"0644\"", spec.mode.as_deref().unwrap_or_default()),
+                    at: steps!["nodes", name, "files", path.as_str(), "mode"],
                 });
                 continue;
             }

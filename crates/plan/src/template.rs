@@ -3,14 +3,17 @@
 use std::collections::BTreeMap;
 
 use minijinja::syntax::SyntaxConfig;
-use minijinja::value::{Serde, Value};
-use minijinja::{Environment, UndefinedBehavior};
+use minijinja::value::{Serde, Value, ValueKind};
+use minijinja::{Environment, ErrorKind, UndefinedBehavior};
 use netloom_api::values::NodeName;
 use serde::Serialize;
 
 use crate::desired::LinkPlan;
 use crate::error::PlanError;
 use crate::view::View;
+
+/// Python's names for what Jinja calls filters: people write both.
+const METHODS: [&str; 3] = ["items", "keys", "values"];
 
 /// One interface as a template sees it.
 #[derive(Serialize)]
@@ -60,7 +63,7 @@ impl<'a> Renderer<'a> {
             env.set_syntax(syntax);
         }
         env.set_unknown_method_callback(|state, value, method, arguments| match (method, arguments) {
-            // Python's names for what Jinja calls filters: people write both.
+            // One of METHODS each.
             ("items", []) => state.apply_filter("items", std::slice::from_ref(value)),
             ("keys", []) => Ok(value.try_iter()?.collect()),
             ("values", []) => value.try_iter()?.map(|key| value.get_item(&key)).collect(),
@@ -88,19 +91,20 @@ impl<'a> Renderer<'a> {
         }
         context.insert("lab", Value::from(self.lab.clone()));
         context.insert("nodes", nodes.clone());
-        match self.env.render_named_str(what, text, Value::from_pairs(context)) {
+        let context = Value::from_pairs(context);
+        match self.env.render_named_str(what, text, context.clone()) {
             Ok(text) => Some(text),
             Err(e) => {
-                let message = match e.detail() {
-                    Some(detail) => format!("{}: {detail}", e.kind()),
-                    None => e.kind().to_string(),
-                };
-                errors.push(PlanError::Template {
+                let found = mistakes(&self.env, what, text, &context, &e);
+                errors.extend(found.into_iter().map(|m| PlanError::Template {
                     node: node.clone(),
                     what: what.into(),
-                    line: e.line().unwrap_or(0),
-                    message,
-                });
+                    line: m.line,
+                    before: m.before,
+                    text: m.text,
+                    message: m.message,
+                    help: m.help,
+                }));
                 None
             }
         }
@@ -138,4 +142,108 @@ impl<'a> Renderer<'a> {
         }
         out
     }
+}
+
+/// One reason a template does not render.
+struct Mistake {
+    line: usize,
+    before: String,
+    text: String,
+    message: String,
+    help: String,
+}
+
+/// What stands on its line before a byte of a text.
+fn before(text: &str, at: usize) -> String {
+    let text = text.get(..at).unwrap_or_default();
+    text.rsplit('\n').next().unwrap_or_default().into()
+}
+
+/// What is wrong with a template that did not render. The renderer stops at the first mistake; of names nobody knows all are found.
+fn mistakes(env: &Environment<'_>, what: &str, text: &str, context: &Value, error: &minijinja::Error) -> Vec<Mistake> {
+    let mut out =
+        if error.kind() == ErrorKind::UndefinedError { unknown_names(env, what, text, context) } else { Vec::new() };
+    let line = error.line().unwrap_or(0);
+    if !out.iter().any(|m| m.line == line) {
+        let range = error.range().filter(|r| !text.get(r.clone()).unwrap_or_default().contains('\n'));
+        let message = match error.detail() {
+            Some(detail) => format!("{}: {detail}", error.kind()),
+            None => error.kind().to_string(),
+        };
+        let before = range.as_ref().map(|r| before(text, r.start)).unwrap_or_default();
+        let text = range.and_then(|r| text.get(r)).unwrap_or_default().to_string();
+        let help = match error.kind() {
+            ErrorKind::SyntaxError => "`{{ name }}` puts a fact in; `{% raw %}…{% endraw %}` keeps braces",
+            _ => "",
+        };
+        out.push(Mistake { line, before, text, message, help: help.into() });
+        out.sort_by_key(|m| m.line);
+    }
+    out
+}
+
+/// Names a template uses and nobody knows, such as `nmae` or `nodes.leaf9`.
+fn unknown_names(env: &Environment<'_>, what: &str, text: &str, context: &Value) -> Vec<Mistake> {
+    let Ok(template) = env.template_from_named_str(what, text) else { return Vec::new() };
+    let globals: Vec<&str> = env.globals().map(|(name, _)| name).collect();
+    let mut out: Vec<(usize, Mistake)> = Vec::new();
+    let mut told = std::collections::BTreeSet::new();
+    for name in template.undeclared_variables(true) {
+        if name.split('.').next().is_some_and(|first| globals.contains(&first)) {
+            continue;
+        }
+        let mut value = context.clone();
+        let mut end = 0;
+        for part in name.split('.') {
+            let start = end + usize::from(end > 0);
+            end = start + part.len();
+            if value.kind() != ValueKind::Map || (start > 0 && METHODS.contains(&part)) {
+                break;
+            }
+            let inner = value.get_attr(part).unwrap_or_default();
+            if !inner.is_undefined() {
+                value = inner;
+                continue;
+            }
+            let path = &name[..end];
+            if let Some(at) = first_use(text, path)
+                && told.insert(path.to_string())
+            {
+                let known: Vec<String> = value.try_iter().into_iter().flatten().map(|k| k.to_string()).collect();
+                let of = if start == 0 { "names here".into() } else { format!("names in `{}`", &name[..start - 1]) };
+                let help = netloom_api::suggest(part, &of, known.iter().map(String::as_str));
+                let line = text[..at].matches('\n').count() + 1;
+                let message = format!("nobody knows `{path}`");
+                out.push((at, Mistake { line, before: before(text, at), text: path.into(), message, help }));
+            }
+            break;
+        }
+    }
+    out.sort_by_key(|(at, _)| *at);
+    out.into_iter().map(|(_, m)| m).collect()
+}
+
+/// Where a name is used first; `None` when the template asks whether it is there, or names it in another way.
+fn first_use(text: &str, path: &str) -> Option<usize> {
+    let word = |c: char| c.is_alphanumeric() || c == '_' || c == '.';
+    let mut first = None;
+    for (at, _) in text.match_indices(path) {
+        let after = &text[at + path.len()..];
+        // Outside of braces it is a word like any other.
+        let opened = text[..at].rfind("{{").max(text[..at].rfind("{%"));
+        let closed = text[..at].rfind("}}").max(text[..at].rfind("%}"));
+        if opened <= closed
+            || text[..at].ends_with(word)
+            || after.starts_with(|c: char| c.is_alphanumeric() || c == '_')
+        {
+            continue;
+        }
+        let after = after.trim_start();
+        let filter = after.strip_prefix('|').map(str::trim_start).unwrap_or_default();
+        if after.starts_with("is ") || filter.starts_with("default") || filter.starts_with("d(") {
+            return None;
+        }
+        first = first.or(Some(at));
+    }
+    first
 }

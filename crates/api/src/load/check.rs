@@ -17,8 +17,8 @@ pub(crate) fn closest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
         .map(|(_, k)| k)
 }
 
-/// "did you mean …?" and the known names, at most a line of them.
-pub(crate) fn suggest<'a>(word: &str, what: &str, known: impl IntoIterator<Item = &'a str> + Clone) -> String {
+/// "did you mean …?" and the known names, at most a line of them. `what` says what they are the names of.
+pub fn suggest<'a>(word: &str, what: &str, known: impl IntoIterator<Item = &'a str> + Clone) -> String {
     let mut list: Vec<&str> = Vec::new();
     for k in known.clone().into_iter().filter(|k| !k.is_empty()) {
         if list.len() <= 20 && !list.contains(&k) {

@@ -15,6 +15,7 @@ use serde::Deserialize;
 
 use crate::diag::{Diagnostic, Diagnostics, Sources};
 use crate::lab::Lab;
+use crate::places::{Places, Tree};
 use crate::validate::{Context, validate};
 
 pub(crate) mod check;
@@ -93,6 +94,35 @@ pub struct Loaded {
     pub warnings: Diagnostics,
     /// The texts it was read from, the lab file first.
     pub sources: Arc<Sources>,
+    /// Where everything was written.
+    pub places: Places,
+}
+
+/// What became of reading a lab, right or wrong.
+#[derive(Debug)]
+pub struct Reading {
+    /// Everything there is to say.
+    pub diagnostics: Diagnostics,
+    /// The lab and where it was written, as far as it could be understood. Fit to run only where the diagnostics say so; with errors it
+    /// is good for finding further ones.
+    pub lab: Option<(Lab, Places)>,
+    /// Whether the lab is all that was written: nothing malformed was taken out or replaced.
+    pub whole: bool,
+}
+
+impl Reading {
+    /// The lab, if it can run.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, warnings included.
+    pub fn finish(self) -> Result<Loaded, Diagnostics> {
+        match self.lab {
+            Some((lab, places)) if self.diagnostics.is_ok() => {
+                Ok(Loaded { lab, sources: Arc::clone(&self.diagnostics.sources), warnings: self.diagnostics, places })
+            }
+            _ => Err(self.diagnostics),
+        }
+    }
 }
 
 /// Reads a lab.
@@ -100,18 +130,22 @@ pub struct Loaded {
 /// # Errors
 /// Everything that is wrong with it, warnings included.
 pub fn load(options: &Options<'_>) -> Result<Loaded, Diagnostics> {
+    read(options).finish()
+}
+
+/// Reads a lab, and hands out also one that is wrong.
+pub fn read(options: &Options<'_>) -> Reading {
     let mut r = reader::Reader::new(options);
-    let lab = read(&mut r);
+    let lab = read_with(&mut r);
+    let whole = r.damaged.is_empty() && r.hurt.is_empty();
     let sources = Arc::new(r.sources);
-    let found = Diagnostics::new(Arc::clone(&sources), r.found);
-    match lab {
-        Some(lab) if found.is_ok() => Ok(Loaded { lab, warnings: found, sources }),
-        _ => Err(found),
-    }
+    let files = r.files;
+    let lab = lab.map(|(lab, tree)| (lab, Places { tree, files, sources: Arc::clone(&sources) }));
+    Reading { diagnostics: Diagnostics::new(sources, r.found), lab, whole }
 }
 
 /// Reads as far as it goes; mistakes are in `r.found`.
-fn read(r: &mut reader::Reader<'_>) -> Option<Lab> {
+fn read_with(r: &mut reader::Reader<'_>) -> Option<(Lab, Tree)> {
     let (name, dir, bytes, path) = match &r.options.input {
         Input::Text { name, text, dir } => (name.clone(), dir.clone(), Ok(text.clone()), None),
         Input::File(p) => (
@@ -211,7 +245,8 @@ fn read(r: &mut reader::Reader<'_>) -> Option<Lab> {
             return None;
         }
     };
-    let found = validate(&Context { lab: &lab, tree: &root, groups: &groups, broken: &r.broken, damaged: &r.damaged });
+    let tree = Tree::new(root);
+    let found = validate(&Context { lab: &lab, tree: &tree, groups: &groups, broken: &r.broken, damaged: &r.damaged });
     r.found.extend(found);
-    Some(lab)
+    Some((lab, tree))
 }

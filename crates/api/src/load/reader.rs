@@ -1,12 +1,15 @@
 //! What reading a lab carries along: the texts, the mistakes found so far, and the way to files.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
 
 use super::tree::{self, Node};
 use super::{MAX_INLINE_BYTES, MAX_LAB_BYTES, Options};
 use crate::diag::{Diagnostic, Loc, Sources};
+
+/// Files that are written into a node and larger than this are not shown where a mistake is in them.
+const MAX_SHOWN_BYTES: u64 = 1 << 20;
 
 /// The state of one reading.
 pub(crate) struct Reader<'a> {
@@ -22,6 +25,8 @@ pub(crate) struct Reader<'a> {
     /// These and all that is around them.
     pub(crate) damaged: HashSet<Loc>,
     inlined: u64,
+    /// Where `source: FILE` was written → the file's text among the sources.
+    pub(crate) files: HashMap<Loc, u32>,
 }
 
 impl<'a> Reader<'a> {
@@ -35,6 +40,7 @@ impl<'a> Reader<'a> {
             hurt: HashSet::new(),
             damaged: HashSet::new(),
             inlined: 0,
+            files: HashMap::new(),
         }
     }
 
@@ -78,10 +84,11 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Whether a scalar was written without quotes.
+    /// Whether a scalar was written without quotes, and not as a block.
     pub(crate) fn is_plain(&self, loc: Loc) -> bool {
-        let first = self.sources.get(loc.source).and_then(|s| s.text.as_bytes().get(loc.start as usize));
-        !matches!(first, Some(b'"' | b'\'' | b'|' | b'>'))
+        let Some(source) = self.sources.get(loc.source) else { return true };
+        let start = loc.start as usize;
+        !matches!(source.text.as_bytes().get(start), Some(b'"' | b'\'')) && source.block(start).is_none()
     }
 
     /// A path written at `loc`, seen from where netloom runs.
@@ -117,7 +124,15 @@ impl<'a> Reader<'a> {
             return None;
         }
         match String::from_utf8(bytes) {
-            Ok(t) => Some(t),
+            Ok(t) => {
+                // Kept once more, so that a mistake in it can be shown.
+                if size <= MAX_SHOWN_BYTES {
+                    let id = self.sources.add(path.display().to_string(), t.clone());
+                    self.dirs.push(path.parent().map(Path::to_path_buf).unwrap_or_default());
+                    self.files.insert(source.loc, id);
+                }
+                Some(t)
+            }
             Err(e) => {
                 let at = e.utf8_error().valid_up_to();
                 self.found.push(

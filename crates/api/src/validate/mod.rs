@@ -10,8 +10,10 @@ use indexmap::IndexMap;
 use crate::diag::{Diagnostic, Loc, Severity};
 use crate::lab::Lab;
 use crate::load::check::suggest;
-use crate::load::tree::{Node as Tree, Value};
+use crate::load::tree;
 use crate::node::{Node, NodeKind};
+pub(crate) use crate::places::StepRef as Step;
+use crate::places::Tree;
 use crate::values::{EndRef, NodeName};
 
 mod addresses;
@@ -35,12 +37,6 @@ pub(crate) struct Context<'a> {
     pub(crate) damaged: &'a HashSet<Loc>,
 }
 
-/// One step of a path in the tree.
-#[derive(Clone, Copy)]
-pub(crate) enum Step<'s> {
-    Key(&'s str),
-    Index(usize),
-}
 impl<'s> From<&'s str> for Step<'s> {
     fn from(s: &'s str) -> Step<'s> {
         Step::Key(s)
@@ -71,9 +67,7 @@ pub(crate) use at;
 /// The rules at work.
 pub(crate) struct Validator<'a> {
     pub(crate) lab: &'a Lab,
-    spec: Option<&'a Tree>,
-    /// `spec.nodes` by name: a lab has thousands, and paths into them are looked up for each.
-    by_name: HashMap<&'a str, &'a (crate::load::tree::Key, Tree)>,
+    tree: &'a Tree,
     groups: &'a [(String, Loc)],
     broken: &'a HashSet<String>,
     damaged: &'a HashSet<Loc>,
@@ -94,16 +88,7 @@ pub(crate) fn validate(cx: &Context<'_>) -> Vec<Diagnostic> {
     }
     let mut v = Validator {
         lab: cx.lab,
-        spec: cx.tree.get("spec"),
-        by_name: cx
-            .tree
-            .get("spec")
-            .and_then(|s| s.get("nodes"))
-            .and_then(Tree::map)
-            .into_iter()
-            .flatten()
-            .map(|e| (e.0.text.as_str(), e))
-            .collect(),
+        tree: cx.tree,
         groups: cx.groups,
         broken: cx.broken,
         damaged: cx.damaged,
@@ -126,35 +111,8 @@ pub(crate) fn validate(cx: &Context<'_>) -> Vec<Diagnostic> {
 }
 
 impl<'a> Validator<'a> {
-    /// The places of the last key on a path under `spec` and of what follows it, as far as the path was written.
-    fn walk(&self, path: &[Step<'_>]) -> (Loc, Loc, Option<&'a Tree>) {
-        let Some(mut node) = self.spec else { return (Loc::NOWHERE, Loc::NOWHERE, None) };
-        let start = Loc { end: node.loc.start, ..node.loc };
-        let mut places = (start, start, Some(node));
-        let mut rest = path;
-        if let [Step::Key("nodes"), Step::Key(name), tail @ ..] = path
-            && let Some((key, n)) = self.by_name.get(name)
-        {
-            node = n;
-            places = (key.loc, own(n, key.loc), Some(n));
-            rest = tail;
-        }
-        for step in rest {
-            let (next, key) = match (step, &node.value) {
-                (Step::Key(k), Value::Map(_)) => match node.entry(k) {
-                    Some((key, n)) => (n, key.loc),
-                    None => return places,
-                },
-                (Step::Index(i), Value::Seq(s)) => match s.get(*i) {
-                    Some(n) => (n, n.loc),
-                    None => return places,
-                },
-                _ => return places,
-            };
-            node = next;
-            places = (key, own(node, key), Some(node));
-        }
-        places
+    fn walk(&self, path: &[Step<'_>]) -> (Loc, Loc, Option<&'a tree::Node>) {
+        self.tree.walk(path)
     }
 
     /// The place of a path under `spec`, or of as much of it as was written. A scalar's own place; of a list or map, its key's.
@@ -274,13 +232,5 @@ impl<'a> Validator<'a> {
                 }
             }
         }
-    }
-}
-
-/// Where to point for a value under a key: at the value if it is a scalar, else at the key.
-fn own(node: &Tree, key: Loc) -> Loc {
-    match node.value {
-        Value::Seq(_) | Value::Map(_) | Value::Null => key,
-        _ => node.loc,
     }
 }

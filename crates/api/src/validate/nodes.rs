@@ -117,11 +117,6 @@ pub(super) fn check(v: &mut Validator<'_>) {
                     v.error(here, format!("FRR has no daemon `{d}`"), "unknown", suggest(d, "daemons", DAEMONS));
                 }
             }
-            for (key, text) in [("append", &config.append), ("replace", &config.replace)] {
-                if let Some(text) = text.as_ref().filter(|_| config.template) {
-                    template(v, text, |v| at!(v, "nodes", name, "config", key));
-                }
-            }
         }
     }
     v.cycles(
@@ -403,23 +398,6 @@ fn files(v: &mut Validator<'_>, name: &NodeName, node: &Node) {
         {
             v.error(at!(v, "nodes", name, "files", path, "owner"), "an owner is USER or USER:GROUP", "", "");
         }
-        if f.template {
-            template(v, &f.content, |v| at!(v, "nodes", name, "files", path, "content"));
-        }
-    }
-}
-
-/// Reports a template that cannot be read.
-fn template(v: &mut Validator<'_>, text: &str, here: impl Fn(&Validator<'_>) -> Loc) {
-    if let Err(e) = minijinja::Environment::new().template_from_str(text) {
-        let line = e.line().map(|l| format!("line {l} of the text: ")).unwrap_or_default();
-        let why = e.detail().map_or_else(|| e.to_string(), String::from);
-        v.error(
-            here(v),
-            format!("the template cannot be read: {line}{why}"),
-            "this text",
-            "`{{ name }}` puts a fact in; `{% raw %}…{% endraw %}` keeps braces",
-        );
     }
 }
 

@@ -13,8 +13,11 @@ use crate::host;
 pub(crate) fn run(context: &Context, args: &Validate) -> Result<Exit> {
     let t = &context.terminal;
     let file = context.file(args.lab.file())?;
-    let loaded = match host::load(&file, &args.lab.lab.set) {
-        Ok(loaded) => loaded,
+    // What only the plan can see too: pools that are too small, templates that do not render.
+    let planned = host::load(&file, &args.lab.lab.set)
+        .and_then(|loaded| host::plan_anywhere(&loaded, args.lab.lab.name.as_deref()).map(|plan| (loaded, plan)));
+    let (loaded, plan) = match planned {
+        Ok(both) => both,
         Err(failure) => {
             return match &failure.what {
                 What::File(d) if t.format == Format::Json => {
@@ -25,8 +28,6 @@ pub(crate) fn run(context: &Context, args: &Validate) -> Result<Exit> {
             };
         }
     };
-    // What only the plan can see: pools that are too small, templates that do not render.
-    let plan = host::plan_anywhere(&loaded, args.lab.lab.name.as_deref())?;
     match t.format {
         Format::Yaml => t.bytes(netloom_report::text::yaml(&loaded.lab).as_bytes()),
         Format::Json => {

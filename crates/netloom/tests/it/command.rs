@@ -195,3 +195,33 @@ fn a_day_with_a_lab() {
     let left = place.left("two");
     assert!(left.is_empty(), "{left:?}");
 }
+
+#[test]
+fn what_only_planning_finds_is_said_as_the_rest_and_with_it() {
+    let place = Place::new();
+    let bad = TWO
+        .replace("10.0.0.0/24", "10.0.0.0/31")
+        .replace("a: {}", "a: {files: {/etc/x: {template: true, content: \"{{ nmae }}\"}}}")
+        .replace("links: [[", "links: [[\"a:eth2\", \"b:eth2\"], [");
+    fs::write(place.path("lab.yaml"), &bad).unwrap();
+    for args in [&["validate"][..], &["graph"], &["ci"]] {
+        let (code, stdout, stderr) = out(&place.netloom(args));
+        assert_eq!(code, 2, "{args:?}: {stdout}{stderr}");
+        // The pool and the name, each underlined.
+        for text in
+            ["lab.yaml:5:30", "is exhausted", "lab.yaml:6:", "nobody knows `nmae`", "did you mean `name`?", "2 errors"]
+        {
+            assert!(stderr.contains(text), "{args:?}: no {text:?} in {stderr}");
+        }
+    }
+    assert!(!place.run_dir().exists(), "nothing was touched");
+    let (code, stdout, _) = out(&place.netloom(&["validate", "-o", "json"]));
+    let document: Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!((code, &document["valid"]), (2, &false.into()), "{document}");
+    let said = document["diagnostics"].as_array().unwrap();
+    assert_eq!((said.len(), &said[0]["labels"][0]["line"]), (2, &5.into()), "{document}");
+    // A mistake of another kind hides neither.
+    fs::write(place.path("lab.yaml"), bad.replace("to: b", "to: ghost")).unwrap();
+    let (_, _, stderr) = out(&place.netloom(&["validate"]));
+    assert!(stderr.contains("ghost") && stderr.contains("nmae") && stderr.contains("3 errors"), "{stderr}");
+}

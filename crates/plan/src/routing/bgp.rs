@@ -10,7 +10,7 @@ use netloom_api::node::{Bgp, Node};
 use netloom_api::values::{NodeName, Span};
 
 use crate::allocate::Family;
-use crate::error::PlanError;
+use crate::error::{PlanError, steps};
 use crate::topology::End;
 use crate::view::View;
 
@@ -239,6 +239,7 @@ fn timers(name: &NodeName, bgp: &Bgp, errors: &mut Vec<PlanError>) -> (u64, u64)
                 why: format!(
                     "{span} is not a whole number of seconds up to 65535, which is all BGP can say (RFC 4271 §4.2)"
                 ),
+                at: steps!["nodes", name, "bgp", what],
             });
         }
         span.0.as_secs()
@@ -247,7 +248,7 @@ fn timers(name: &NodeName, bgp: &Bgp, errors: &mut Vec<PlanError>) -> (u64, u64)
     let hold = bgp.hold.map(|s| seconds("hold", s, errors));
     match (keepalive, hold) {
         (None, None) => (3, 9),
-        (Some(k), None) => (k, k * 3),
+        (Some(k), None) => (k, k.saturating_mul(3)),
         (None, Some(h)) => ((h / 3).max(u64::from(h > 0)), h),
         (Some(k), Some(h)) => (k, h),
     }

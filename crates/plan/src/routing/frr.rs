@@ -10,7 +10,7 @@ use netloom_api::values::NodeName;
 use super::bgp::Systems;
 use super::{DAEMONS, bgp, ospf, split};
 use crate::desired::{FilePlan, ProcessPlan};
-use crate::error::PlanError;
+use crate::error::{PlanError, steps};
 use crate::facts::{Facts, FrrFacts};
 use crate::view::View;
 
@@ -35,8 +35,8 @@ pub(crate) fn generated(
     errors: &mut Vec<PlanError>,
 ) -> String {
     let mut o = String::new();
-    for route in &node.routes {
-        static_route(name, route, &mut o, errors);
+    for (i, route) in node.routes.iter().enumerate() {
+        static_route(name, i, route, &mut o, errors);
     }
     if let Some(ospf) = &node.ospf {
         o.push_str(&ospf::config(view, name, ospf, errors));
@@ -59,6 +59,10 @@ pub(crate) fn router(
 ) -> Router {
     let Some(frr) = &facts.frr else {
         errors.push(PlanError::NoFrr { node: name.clone() });
+        // What is wrong with the configuration is found all the same.
+        if let Some(frr) = Facts::complete().frr {
+            let _ = daemon_files(name, node, &frr, graph, append, replace, errors);
+        }
         return Router::default();
     };
     let Some(files) = daemon_files(name, node, frr, graph, append, replace, errors) else {
@@ -142,7 +146,7 @@ fn daemon_files(
     if frr.daemons.contains("mgmtd") {
         wanted.insert("mgmtd");
     }
-    for extra in node.config.iter().flat_map(|c| &c.daemons) {
+    for (i, extra) in node.config.iter().flat_map(|c| &c.daemons).enumerate() {
         match DAEMONS.iter().find(|d| d.name == extra) {
             Some(d) => drop(wanted.insert(d.name)),
             None => errors.push(PlanError::Value {
@@ -152,13 +156,13 @@ fn daemon_files(
                     "{extra:?} is no FRR daemon; there are {}",
                     DAEMONS.iter().map(|d| d.name).collect::<Vec<_>>().join(", ")
                 ),
+                at: steps!["nodes", name, "config", "daemons", i],
             }),
         }
     }
     let base = replace.unwrap_or(graph);
-    // Numbers in messages count from the first line of the text the user wrote.
-    let skip = if replace.is_some() { 0 } else { base.lines().count() };
     let base_lines = base.lines().count();
+    let template = node.config.as_ref().is_some_and(|c| c.template);
     let mut text = base.to_string();
     if let Some(append) = append {
         if !text.is_empty() && !text.ends_with('\n') {
@@ -170,16 +174,18 @@ fn daemon_files(
         Ok(files) => Some(files),
         Err(unknown) => {
             errors.extend(unknown.into_iter().map(|u| {
-                let appended = append.is_some() && u.line > base_lines;
-                let line = if appended { u.line - base_lines } else { u.line.saturating_sub(skip) };
-                PlanError::ConfigLine { node: name.clone(), line, text: u.text, why: u.why }
+                // Numbers count from the first line of the text the user wrote.
+                let appended = u.line > base_lines;
+                let (what, line) =
+                    if appended { ("config.append", u.line - base_lines) } else { ("config.replace", u.line) };
+                PlanError::ConfigLine { node: name.clone(), what, line, text: u.text, why: u.why, template }
             }));
             None
         }
     }
 }
 
-fn static_route(name: &NodeName, route: &StaticRoute, o: &mut String, errors: &mut Vec<PlanError>) {
+fn static_route(name: &NodeName, index: usize, route: &StaticRoute, o: &mut String, errors: &mut Vec<PlanError>) {
     let v4 = match (route.to, route.via) {
         (Destination::Net(net), _) => net.addr().is_ipv4(),
         (Destination::Default(_), via) => via.is_none_or(|v| v.is_ipv4()),
@@ -207,6 +213,7 @@ fn static_route(name: &NodeName, route: &StaticRoute, o: &mut String, errors: &m
                 node: name.clone(),
                 what: format!("routes: {to}: metric"),
                 why: format!("{metric} is outside 1 to 255: on a router the metric of a static route is FRR's administrative distance"),
+                at: steps!["nodes", name, "routes", index, "metric"],
             });
         }
         let _ = write!(o, " {metric}");

@@ -2,11 +2,11 @@
 
 use std::fmt::Write as _;
 
-use netloom_api::node::{Node, Ospf};
+use netloom_api::node::Ospf;
 use netloom_api::values::{NodeName, Span};
 
 use crate::allocate::Family;
-use crate::error::PlanError;
+use crate::error::{PlanError, steps};
 use crate::topology::End;
 use crate::view::View;
 
@@ -76,20 +76,27 @@ fn area(a: u32) -> std::net::Ipv4Addr {
 
 fn interface(view: &View<'_>, end: End, ospf: &Ospf, errors: &mut Vec<PlanError>) -> Option<Interface> {
     let endpoint = view.t.endpoint(end);
-    let speakers: Vec<&Node> = view.t.neighbours(end).map(|n| view.t.at(n).1).filter(|n| n.ospf.is_some()).collect();
+    let speakers: Vec<(&NodeName, &Ospf)> =
+        view.t.neighbours(end).map(|n| view.t.at(n)).filter_map(|(n, node)| Some((n, node.ospf.as_ref()?))).collect();
     if speakers.is_empty() && !view.stub(end) {
         return None;
     }
     // A link between the backbone and another area lies in the other one: the backbone's node is the border router.
     let mut area = ospf.area;
-    for other in speakers.iter().filter_map(|n| n.ospf.as_ref()).map(|o| o.area) {
+    for (neighbour, other) in speakers.iter().map(|(n, o)| (n, o.area)) {
         if other == area || other == 0 {
             continue;
         }
         if area == 0 {
             area = other;
         } else if end.1 == 0 {
-            errors.push(PlanError::OspfAreas { link: view.t.lab.spec.links[end.0].id(), a: area, b: other });
+            errors.push(PlanError::OspfAreas {
+                link: view.t.lab.spec.links[end.0].id(),
+                a: area,
+                b: other,
+                at: steps!["links", end.0],
+                nodes: [endpoint.node.clone(), (*neighbour).clone()],
+            });
         }
     }
     let addresses = view.addresses(end);
@@ -112,11 +119,12 @@ fn timers(name: &NodeName, ospf: &Ospf, errors: &mut Vec<PlanError>) -> (u64, u6
                 node: name.clone(),
                 what: format!("ospf.{what}"),
                 why: format!("{span} is not a whole number of seconds from 1 to 65535, which is all OSPF can say (RFC 2328 §A.3.2)"),
+                at: steps!["nodes", name, "ospf", what],
             });
         }
         Some(span.0.as_secs().max(1))
     };
     let hello = seconds("hello", ospf.hello, errors).unwrap_or(1);
-    let dead = seconds("dead", ospf.dead, errors).unwrap_or(hello * 4);
+    let dead = seconds("dead", ospf.dead, errors).unwrap_or(hello.saturating_mul(4));
     (hello, dead)
 }

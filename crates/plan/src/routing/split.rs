@@ -248,11 +248,13 @@ fn top(line: &str) -> Option<Goes> {
     TOP.iter().find(|(words, _)| begins(line, words)).map(|&(_, goes)| goes)
 }
 
-/// Cuts text into top-level blocks. A line belongs to the block above when it is indented, or when no top-level command begins so.
-fn blocks(text: &str) -> Result<Vec<Block<'_>>, Vec<Unknown>> {
+/// Cuts text into top-level blocks, and tells the lines that begin none. A line belongs to the block above when it is indented, or when no top-level command begins so.
+fn blocks(text: &str) -> (Vec<Block<'_>>, Vec<Unknown>) {
     let mut out: Vec<Block<'_>> = Vec::new();
     let mut unknown = Vec::new();
     let mut open = false;
+    // Below a line nobody understands: what is indented there belongs to it.
+    let mut lost = false;
     for (i, raw) in text.lines().enumerate() {
         let line = raw.trim_end();
         let bare = line.trim_start();
@@ -262,6 +264,10 @@ fn blocks(text: &str) -> Result<Vec<Block<'_>>, Vec<Unknown>> {
             open &= indented || bare.is_empty();
             continue;
         }
+        if lost && indented {
+            continue;
+        }
+        lost = false;
         if !indented && (bare == "exit" || bare == "end") {
             open = false;
             continue;
@@ -277,21 +283,23 @@ fn blocks(text: &str) -> Result<Vec<Block<'_>>, Vec<Unknown>> {
                 out.push(Block { goes, head: bare, body: Vec::new() });
                 open = true;
             }
-            None => unknown.push(Unknown {
-                line: i + 1,
-                text: bare.to_string(),
-                why: "begins no command netloom can give to a daemon; put it into a file of its own, such as /etc/frr/bgpd.conf under `files`"
-                    .into(),
-            }),
+            None => {
+                lost = true;
+                unknown.push(Unknown {
+                    line: i + 1,
+                    text: bare.to_string(),
+                    why: "begins no command netloom can give to a daemon; put it into a file of its own, such as /etc/frr/bgpd.conf under `files`"
+                        .into(),
+                });
+            }
         }
     }
-    if unknown.is_empty() { Ok(out) } else { Err(unknown) }
+    (out, unknown)
 }
 
 /// Cuts text into one piece per daemon. `wanted` run in any case; the others only when a line calls for them.
 pub(crate) fn split(text: &str, wanted: &BTreeSet<&'static str>) -> Result<PerDaemon, Vec<Unknown>> {
-    let blocks = blocks(text)?;
-    let mut unknown = Vec::new();
+    let (blocks, mut unknown) = blocks(text);
     let mut out: PerDaemon = wanted.iter().map(|&d| (d, String::new())).collect();
     // Which daemons run is known only after all lines that name one.
     for block in &blocks {
@@ -416,7 +424,7 @@ mod tests {
     #[test]
     fn unknown_lines_are_named() {
         let lines = |text| split(text, &BTreeSet::new()).unwrap_err().iter().map(|u| u.line).collect::<Vec<_>>();
-        assert_eq!(lines("!\nfoo bar\ninterface eth1\n baz\n"), [2]);
+        assert_eq!(lines("!\nfoo bar\n of foo\ninterface eth1\n baz\n"), [2, 5]);
         assert_eq!(lines("interface eth1\n baz\n"), [2]);
     }
 

@@ -7,6 +7,7 @@
 )]
 
 mod allocation;
+mod bad;
 mod changes;
 mod common;
 mod frr;

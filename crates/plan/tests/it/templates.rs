@@ -44,8 +44,9 @@ fn a_template_that_does_not_render_says_where() {
         let lab = lab(&with(template));
         plan(&lab, &lab.metadata.name, None, &Facts::complete()).unwrap_err().remove(0)
     };
-    let PlanError::Template { node, what, line, .. } = error("fine\n{{ nmae }}\n") else { panic!() };
-    assert_eq!((node.as_str(), what.as_str(), line), ("a", "/etc/x", 2));
+    let PlanError::Template { node, what, line, text, help, .. } = error("fine\n{{ nmae }}\n") else { panic!() };
+    assert_eq!((node.as_str(), what.as_str(), line, text.as_str()), ("a", "/etc/x", 2, "nmae"));
+    assert!(help.contains("did you mean `name`?"), "{help}");
     assert!(matches!(error("\n\n{% for %}"), PlanError::Template { line: 3, .. }));
 }
 
