@@ -4,8 +4,8 @@
 //
 // idle       a network namespace per node, a veth to the next one made in place, lo and links up,
 //            a /30 on both ends. Nothing on disk, nothing mounted: the namespaces live by their fds.
-// populated  the same, and each node has pid, uts and mount namespaces of its own, a hostname, and
-//            one process (sleep).
+// populated  the same, and each node has pid, uts, ipc and mount namespaces of its own, a hostname, and
+//            one process (sleep) with the environment that a node's processes have.
 //
 // Prints `up`, waits for a line on standard input, takes everything down and prints `down` with the
 // seconds until the processes had ended and until the call was over. What the kernel does after that
@@ -19,7 +19,9 @@
 static int child(void *name) {
   if (mount(0, "/", 0, MS_REC | MS_PRIVATE, 0)) _exit(101);
   if (sethostname(name, strlen(name))) _exit(102);
-  execl("/bin/sleep", "sleep", "infinity", (char *)0);
+  char *environment[] = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+                         "HOME=/root", "USER=root", "LOGNAME=root", "LANG=C.UTF-8", 0};
+  execle("/bin/sleep", "sleep", "infinity", (char *)0, environment);
   _exit(103);
 }
 
@@ -49,7 +51,7 @@ int main(int argc, char **argv) {
       char name[32];
       snprintf(name, sizeof name, "n%d", i + 1);
       // Not CLONE_VM: the child has its own copy of the stack and of the name.
-      pids[i] = clone(child, stack + sizeof stack, CLONE_NEWNET | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWNS | SIGCHLD, name);
+      pids[i] = clone(child, stack + sizeof stack, CLONE_NEWNET | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNS | SIGCHLD, name);
       if (pids[i] < 0) die("clone");
       snprintf(path, sizeof path, "/proc/%d/ns/net", pids[i]);
       ns[i] = open_ns(path);

@@ -19,24 +19,39 @@ use crate::state::Dir;
 use crate::topology::{Topology, has_namespace};
 use crate::{acl, host, impair, links, management};
 
-/// Makes a whole lab's namespaces, links and their configuration.
-pub(crate) fn fresh(
+/// Namespaces without a link.
+pub(crate) struct Bare {
+    spaces: Spaces,
+    /// One per namespace, in the topology's order.
+    sockets: Vec<Rtnl>,
+}
+
+/// Makes a lab's namespaces and gives them into the keeper's care.
+pub(crate) fn namespaces(topology: &Topology<'_>, client: &mut Client, on: &mut dyn FnMut(Event)) -> Result<Bare> {
+    let names: Vec<&NodeName> = topology.spaces().map(|(name, _)| name).collect();
+    let progress = Progress::begin(Phase::Namespaces, names.len(), on);
+    let made = Netns::create_many_with_rtnl(names.len())?;
+    let mut bare = Bare { spaces: Spaces::default(), sockets: Vec::with_capacity(made.len()) };
+    for (name, (netns, rtnl)) in names.into_iter().zip(made) {
+        bare.spaces.insert(name.as_str(), netns);
+        bare.sockets.push(rtnl);
+    }
+    bare.spaces.hold(client)?;
+    progress.end(on);
+    Ok(bare)
+}
+
+/// Makes a lab's links and their configuration.
+pub(crate) fn wire(
     topology: &Topology<'_>,
+    bare: Bare,
     dir: &Dir,
     client: &mut Client,
     on: &mut dyn FnMut(Event),
-) -> Result<Spaces> {
+) -> Result<()> {
+    let Bare { spaces, mut sockets } = bare;
     let nodes: Vec<(&NodeName, &NodePlan)> = topology.spaces().collect();
-    let progress = Progress::begin(Phase::Namespaces, nodes.len(), on);
-    let made = Netns::create_many_with_rtnl(nodes.len())?;
-    let mut spaces = Spaces::default();
-    let mut sockets = Vec::with_capacity(made.len());
-    for ((name, _), (netns, rtnl)) in nodes.iter().zip(made) {
-        spaces.insert(name.as_str(), netns);
-        sockets.push(rtnl);
-    }
     let late = early_sysctls(&nodes, &spaces)?;
-    progress.end(on);
 
     let progress = Progress::begin(Phase::Links, topology.plan.links.len(), on);
     for ((name, node), rtnl) in nodes.iter().zip(&mut sockets) {
@@ -68,9 +83,7 @@ pub(crate) fn fresh(
     }
     impair::set_all(topology, dir, &spaces, client, &mut errors);
     progress.end(on);
-    Error::all(errors)?;
-    spaces.hold(client)?;
-    Ok(spaces)
+    Error::all(errors)
 }
 
 /// Creates veths, and says of each that failed between which nodes it was to be.

@@ -1,6 +1,7 @@
 //! Whole labs: up, down, list.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use netloom_api::values::NodeName;
@@ -138,8 +139,16 @@ pub(crate) fn make(
         None => Keeper::spawn(&dir.path, lifetime, false, HOOKS)?,
     };
     host::take(&topology, dir, &mut record)?;
-    build::fresh(&topology, dir, &mut client, on)?;
+    let bare = build::namespaces(&topology, &mut client, on)?;
     share(plan, &mut client)?;
+    let wired = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        // What a node sees of the machine has nothing to do with its links.
+        scope.spawn(|| start::populate(plan, dir, &wired));
+        let result = build::wire(&topology, bare, dir, &mut client, on);
+        wired.store(true, Ordering::Relaxed);
+        result
+    })?;
     let nodes: Vec<&NodeName> =
         plan.nodes.iter().filter(|(_, node)| start::needs_start(node)).map(|(name, _)| name).collect();
     start::nodes(plan, &mut client, &nodes, true, on)?;

@@ -1,6 +1,7 @@
 //! Starting nodes: files, processes, hooks, readiness; each as soon as the nodes it waits for are ready.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
@@ -16,6 +17,7 @@ use netloom_runtimes::protocol::{FileSpec, NodeSpec, ProcessSpec};
 use crate::error::{Error, Result};
 use crate::event::{Event, Phase};
 use crate::progress::Progress;
+use crate::state::Dir;
 
 /// How many nodes are being populated at a time.
 const AT_ONCE: usize = 256;
@@ -81,6 +83,18 @@ pub(crate) fn limits(node: &NodePlan) -> Limits {
 /// A node that is not idle.
 pub(crate) fn needs_start(node: &NodePlan) -> bool {
     node.kind != NodeKind::Host && (node.populated || node.ready.tcp.is_some() || !node.wait_for.is_empty())
+}
+
+/// Populates nodes that run something until their links are made. Only to save time: who starts a node populates it where that
+/// has not happened, and tells what is wrong. Groups with limits come before the first process, and so with the start.
+pub(crate) fn populate(plan: &Plan, dir: &Dir, wired: &AtomicBool) {
+    let Some(mut client) = dir.keeper() else { return };
+    for (name, node) in plan.nodes.iter().filter(|(_, node)| node.populated && limits(node) == Limits::default()) {
+        let done = client.start(node_spec(name, node, Vec::new()), Vec::new());
+        if wired.load(Ordering::Relaxed) || matches!(done, Err(netloom_runtimes::Error::NoKeeper { .. })) {
+            return;
+        }
+    }
 }
 
 /// Starts `nodes` (in the plan's order) and waits until they are ready. Goes on after a failure where nothing depends on it.

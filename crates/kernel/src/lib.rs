@@ -37,6 +37,7 @@ pub mod nft;
 pub mod packet;
 pub mod poll;
 pub mod process;
+pub mod reaper;
 pub mod rtnl;
 pub mod signal;
 pub mod sock;

@@ -210,31 +210,36 @@ pub fn fork_among_threads(work: impl FnOnce() -> i32) -> Result<i32> {
     check(pid, || "fork".into())
 }
 
-/// Starts a child that runs a program soon, and returns when it does, or when the child has ended. Until then the child borrows
-/// the caller's memory and descriptor table, as after vfork(2), so that nothing is copied however much the caller holds. `work`
-/// calls [`own_descriptors_here`] before it opens or closes anything, ends in [`exec_here`], and returns
-/// when that failed; what it then returns is the exit code.
+/// Starts a child in new namespaces that runs a program soon, and returns when it does, or when the child has ended. Until then the
+/// child borrows the caller's memory and descriptor table, as after vfork(2), so that nothing is copied however much the caller
+/// holds; what `work` writes, the caller reads. `work` calls [`own_descriptors_here`] before it opens or closes anything, ends
+/// in running the program, and returns when that failed; what it returns is the exit code.
 ///
 /// # Errors
-/// [`Error::Invalid`] when the process has more than one thread, `EAGAIN` at the limit of processes.
-pub fn run_child(work: &dyn Fn() -> i32) -> Result<i32> {
+/// [`Error::Invalid`] when the process has more than one thread; `EAGAIN` at the limit of processes, `EPERM`, `ENOSPC` of namespaces.
+pub fn run_child(namespaces: Namespaces, work: &dyn Fn() -> i32) -> Result<Child> {
     extern "C" fn begin(work: *mut libc::c_void) -> libc::c_int {
         // SAFETY: `run_child` passes a pointer to the reference below, which outlives this call.
         let work = unsafe { *work.cast::<&dyn Fn() -> i32>() };
         run_and_exit(work)
     }
-    const STACK: usize = 256 * 1024;
+    const STACK: usize = 512 * 1024;
     single_threaded("run a program")?;
     let mut stack = Vec::<u128>::with_capacity(STACK / size_of::<u128>());
     let mut work = work;
-    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_FILES | libc::SIGCHLD;
+    let mut pidfd: RawFd = -1;
+    let flags =
+        libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_FILES | libc::CLONE_PIDFD | libc::SIGCHLD | namespaces.0;
     // SAFETY: the caller stands still until the child has left this memory (CLONE_VFORK), so stack and closure outlive its use
-    // of them, and nothing changes under either; there is no other thread whose locks could be held.
+    // of them, and nothing changes under either; there is no other thread whose locks could be held. The pidfd is
+    // stored where clone(2) says.
     let pid = unsafe {
         let top = stack.as_mut_ptr().byte_add(STACK);
-        libc::clone(begin, top.cast(), flags, (&raw mut work).cast())
+        libc::clone(begin, top.cast(), flags, (&raw mut work).cast(), &raw mut pidfd)
     };
-    check(pid, || "start a process".into())
+    let pid = check(pid, || "start a process".into())?;
+    // SAFETY: the kernel stored a new descriptor there.
+    Ok(Child { pid, pidfd: PidFd(unsafe { OwnedFd::from_raw_fd(pidfd) }) })
 }
 
 /// Forks into new namespaces (clone3(2)); with [`Namespaces::PID`] the child is process 1 of its
@@ -243,25 +248,12 @@ pub fn run_child(work: &dyn Fn() -> i32) -> Result<i32> {
 /// # Errors
 /// As [`fork_child`]; `EPERM` without `CAP_SYS_ADMIN`, `ENOSPC` at a limit of namespaces.
 pub fn clone_child(namespaces: Namespaces, work: impl FnOnce() -> i32) -> Result<Child> {
-    clone_with(libc::CLONE_PIDFD | namespaces.0, work)
-}
-
-/// As [`clone_child`], and child and caller share one descriptor table until the child calls [`own_descriptors_here`], which it
-/// does before it opens or closes anything. Until it is known to have done so, what it needs must stay open in the caller.
-///
-/// # Errors
-/// As [`clone_child`].
-pub fn clone_child_lending(namespaces: Namespaces, work: impl FnOnce() -> i32) -> Result<Child> {
-    clone_with(libc::CLONE_PIDFD | libc::CLONE_FILES | namespaces.0, work)
-}
-
-fn clone_with(flags: libc::c_int, work: impl FnOnce() -> i32) -> Result<Child> {
     single_threaded("clone")?;
     let mut pidfd: RawFd = -1;
     // struct clone_args, include/uapi/linux/sched.h: flags, pidfd, child_tid, parent_tid,
     // exit_signal, stack, stack_size, tls.
     let mut arguments = [0_u64; 8];
-    arguments[0] = flags as u64;
+    arguments[0] = (libc::CLONE_PIDFD | namespaces.0) as u64;
     arguments[1] = (&raw mut pidfd) as u64;
     arguments[4] = libc::SIGCHLD as u64;
     // SAFETY: without a stack the call behaves like fork(2); the process has a single thread, so
@@ -426,7 +418,7 @@ pub fn set_hostname_here(name: &str) -> Result<()> {
     nix::unistd::sethostname(name).map_err(|e| Error::os(format!("set the host name {name}"), e))
 }
 
-/// Gives a child of [`run_child`] or [`clone_child_lending`] a descriptor table of its own. Descriptors above `last` are not in it.
+/// Gives a child of [`run_child`] a descriptor table of its own. Descriptors above `last` are not in it.
 ///
 /// # Errors
 /// `ENOMEM`; `ENOSYS` before Linux 5.9.
@@ -435,6 +427,12 @@ pub fn own_descriptors_here(last: RawFd) -> Result<()> {
     // SAFETY: no pointers are passed; what the caller's table holds stays as it is.
     let result = unsafe { libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, libc::CLOSE_RANGE_UNSHARE) };
     check(result as libc::c_int, || "separate the descriptors".into()).map(drop)
+}
+
+/// Sets which permissions new files lack (umask(2)).
+pub fn set_umask_here(mask: u32) {
+    // SAFETY: no pointers are passed.
+    unsafe { libc::umask(mask) };
 }
 
 /// Moves a descriptor to a number of 512 or more, where the limit of open files allows: what is held for long goes there, so

@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Write;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
@@ -32,13 +33,16 @@ impl Store {
         Store { root }
     }
 
-    /// Moves the calling process into a mount namespace of its own and mounts the tmpfs there.
-    pub(crate) fn mount_here(&self) -> Result<()> {
+    /// Moves the calling process into a mount namespace of its own and mounts the tmpfs there. Returns the program of every node's
+    /// first process, which is on it.
+    pub(crate) fn mount_here(&self) -> Result<OwnedFd> {
         process::unshare_here(Namespaces::MOUNT)?;
         mount::make_private(Path::new("/"))?;
         make_plain(&self.root, 0o700)?;
         mount::tmpfs(&self.root, None, 0o755)?;
-        make_plain(&self.shared("/etc"), 0o755)
+        make_plain(&self.shared("/etc"), 0o755)?;
+        // No node is named so: it would begin with a letter or a digit.
+        Ok(netloom_kernel::reaper::write(&self.root.join("_init"))?)
     }
 
     /// The layer between the nodes' own files and the host's.
@@ -75,13 +79,11 @@ impl Store {
         let own = PathBuf::new();
         let places = places(node);
         for (at, place) in places.iter().enumerate() {
-            let store = own.join(at.to_string());
-            make_plain(&store, 0o755)?;
-            let upper = store.join("upper");
+            let upper = own.join(at.to_string());
             match place {
                 Place::Overlay(top) => {
                     make_like(&upper, Path::new(top))?;
-                    make_plain(&store.join("work"), 0o755)?;
+                    make_plain(&work(at), 0o755)?;
                 }
                 Place::Own(_, mode) => make_plain(&upper, *mode)?,
                 Place::Private(path) => make_like(&upper, Path::new(path))?,
@@ -96,20 +98,19 @@ impl Store {
         let says = node.files.iter().any(|file| file.path == hostname.path);
         for file in node.files.iter().chain((!says).then_some(&hostname)) {
             let (at, place) = find(&places, &file.path)?;
-            let upper = own.join(at.to_string()).join("upper");
+            let upper = own.join(at.to_string());
             let target = upper.join(relative(&file.path, place.path()));
             copy_parents(&upper, Path::new(place.path()), &target)?;
             write(&target, file.content.as_bytes(), file.mode)?;
             give(&target, &file.owner)?;
         }
         for (at, place) in places.iter().enumerate() {
-            let store = own.join(at.to_string());
-            let (upper, target) = (store.join("upper"), Path::new(place.path()));
+            let (upper, target) = (own.join(at.to_string()), Path::new(place.path()));
             match place {
                 Place::Overlay(top) => {
                     let shared = Path::new("../_shared").join(top.trim_start_matches('/'));
                     let lowers: Vec<&Path> = if shared.is_dir() { vec![&shared, target] } else { vec![target] };
-                    mount::overlay(&lowers, &upper, &store.join("work"), target)?;
+                    mount::overlay(&lowers, &upper, &work(at), target)?;
                 }
                 Place::Own(..) => mount::bind(&upper, target, false)?,
                 Place::Private(_) => {
@@ -138,6 +139,11 @@ impl Store {
         }
         Ok(())
     }
+}
+
+/// Where the overlay of a place keeps what it is working on.
+fn work(place: usize) -> PathBuf {
+    format!("{place}-work").into()
 }
 
 /// A part of the node's view that differs from the host's.
@@ -193,9 +199,7 @@ fn os(doing: String, e: std::io::Error) -> Error {
 }
 
 fn make_plain(path: &Path, mode: u32) -> Result<()> {
-    fs::DirBuilder::new().recursive(true).mode(mode).create(path).map_err(|e| os(format!("make {}", path.display()), e))?;
-    // Of the mode the umask and an older directory may have left less.
-    if fs::metadata(path).is_ok_and(|meta| meta.mode() & 0o7777 == mode) { Ok(()) } else { set_mode(path, mode) }
+    fs::DirBuilder::new().recursive(true).mode(mode).create(path).map_err(|e| os(format!("make {}", path.display()), e))
 }
 
 fn set_mode(path: &Path, mode: u32) -> Result<()> {

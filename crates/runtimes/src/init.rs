@@ -1,54 +1,48 @@
-//! The first process of a node: makes the node's view of the machine, then collects orphans until it is killed.
+//! The first process of a node: makes the node's view of the machine, then becomes the program that collects orphans.
 
-use std::io::Write;
-use std::os::fd::AsRawFd;
+use std::convert::Infallible;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use netloom_kernel::netns::Netns;
-use netloom_kernel::poll::{Interest, poll};
 use netloom_kernel::process::{self, Namespaces, PidFd};
-use netloom_kernel::signal::{SignalFd, number as sig};
-use std::os::fd::AsFd;
+use netloom_kernel::reaper;
 
 use crate::error::Result;
 use crate::files::Store;
 use crate::protocol::NodeSpec;
 
-/// In the child, which is process 1 of a new pid namespace. Tells `ok`, or what went wrong, on `told`.
-pub(crate) fn run(spec: &NodeSpec, store: &Store, netns: &Netns, keeper: &PidFd, mut told: &std::io::PipeWriter) -> i32 {
-    match populate(spec, store, netns, keeper, told.as_raw_fd()) {
-        Ok(signals) => {
-            let _ = told.write_all(b"ok");
-            // The keeper reads to the end.
-            let _ = process::close_from_here(told.as_raw_fd(), &[signals.as_fd().as_raw_fd()]);
-            collect(&signals)
-        }
-        Err(error) => {
-            let _ = told.write_all(error.to_string().as_bytes());
-            1
-        }
+/// What a first process needs of the keeper.
+pub(crate) struct Init<'a> {
+    pub(crate) spec: &'a NodeSpec,
+    pub(crate) store: &'a Store,
+    pub(crate) netns: &'a Netns,
+    pub(crate) keeper: &'a PidFd,
+    /// The program of [`reaper`].
+    pub(crate) program: &'a OwnedFd,
+}
+
+impl Init<'_> {
+    /// The highest descriptor among them.
+    pub(crate) fn last_descriptor(&self) -> i32 {
+        [self.netns.as_fd(), self.keeper.as_fd(), self.program.as_fd()]
+            .map(|fd| fd.as_raw_fd())
+            .into_iter()
+            .max()
+            .unwrap_or(2)
     }
-}
 
-fn populate(spec: &NodeSpec, store: &Store, netns: &Netns, keeper: &PidFd, keep: i32) -> Result<SignalFd> {
-    process::die_with_parent_here(keeper)?;
-    process::set_name_here("netloom-init");
-    process::new_session_here()?;
-    netns.enter_here()?;
-    process::unshare_here(Namespaces::MOUNT | Namespaces::UTS | Namespaces::IPC)?;
-    process::close_from_here(3, &[keep])?;
-    process::default_signals_here();
-    let signals = SignalFd::open(&[sig::CHLD])?;
-    process::set_hostname_here(&spec.hostname)?;
-    store.populate_here(spec)?;
-    Ok(signals)
-}
-
-fn collect(signals: &SignalFd) -> i32 {
-    loop {
-        if poll(&[(signals.as_fd(), Interest::READ)], None).is_err() {
-            return 1;
-        }
-        while let Ok(Some(_)) = signals.read() {}
-        while let Ok(Some(_)) = process::reap() {}
+    /// In the child, which is process 1 of a new pid namespace. Returns only when something failed.
+    pub(crate) fn run(&self) -> Result<Infallible> {
+        process::own_descriptors_here(self.last_descriptor())?;
+        process::die_with_parent_here(self.keeper)?;
+        process::set_name_here("netloom-init");
+        self.netns.enter_here()?;
+        process::unshare_here(Namespaces::MOUNT | Namespaces::UTS | Namespaces::IPC)?;
+        process::close_from_here(3, &[self.program.as_raw_fd()])?;
+        process::default_signals_here();
+        process::set_umask_here(0);
+        process::set_hostname_here(&self.spec.hostname)?;
+        self.store.populate_here(self.spec)?;
+        Ok(reaper::exec_here(self.program)?)
     }
 }

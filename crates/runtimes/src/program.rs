@@ -136,21 +136,24 @@ impl Prepared {
 
     /// In the child: enter the node and become the program. Tells on `told` why that failed.
     pub(crate) fn run(&self, init: &PidFd, mut told: &std::io::PipeWriter) -> i32 {
-        let text = match self.steps(init, told.as_raw_fd()) {
-            Err(error) => error.to_string(),
-            Ok(()) => {
-                let program = Program {
-                    file: OsStr::new(&self.file),
-                    arguments: &self.arguments,
-                    environment: &self.environment,
-                    directory: None,
-                };
-                let Err(error) = process::exec_here(&program);
-                error.errno().map_or_else(|| error.to_string(), |errno| format!("{error}\0{errno}"))
-            }
-        };
+        let text = self.become_here(init, &[told.as_raw_fd()]);
         let _ = told.write_all(text.as_bytes());
         127
+    }
+
+    /// In the child: enter the node and become the program. Returns, for [`Told::parse`], why that failed.
+    pub(crate) fn become_here(&self, init: &PidFd, keep: &[i32]) -> String {
+        if let Err(error) = self.steps(init, keep) {
+            return error.to_string();
+        }
+        let program = Program {
+            file: OsStr::new(&self.file),
+            arguments: &self.arguments,
+            environment: &self.environment,
+            directory: None,
+        };
+        let Err(error) = process::exec_here(&program);
+        error.errno().map_or_else(|| error.to_string(), |errno| format!("{error}\0{errno}"))
     }
 
     /// Waits for what must be there first. What never comes is the program's own matter: it may wait longer, or say what it misses.
@@ -163,7 +166,7 @@ impl Prepared {
     }
 
     /// Everything up to execve(2).
-    fn steps(&self, init: &PidFd, keep: i32) -> Result<()> {
+    fn steps(&self, init: &PidFd, keep: &[i32]) -> Result<()> {
         let os = |what: String| move |e| Error::from(netloom_kernel::Error::os(what, e));
         for cgroup in &self.cgroups {
             let mut tasks = File::from(crate::keeper::copy(cgroup.as_fd())?);
@@ -197,9 +200,12 @@ impl Prepared {
             Stdio::Inherit => {}
             Stdio::Terminal(terminal) => crate::console::take_terminal_here(terminal)?,
         }
-        process::close_from_here(3, &[keep])?;
+        process::close_from_here(3, keep)?;
         self.wait();
         process::default_signals_here();
+        if !attached {
+            process::set_umask_here(0o022);
+        }
         if let Some(user) = &self.user {
             process::set_user_here(user.uid, user.gid, &user.groups)?;
         }

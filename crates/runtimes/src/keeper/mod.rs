@@ -22,6 +22,7 @@ use serde_json::Value;
 
 use crate::client::at_short_path;
 use crate::error::Result;
+use crate::files::Store;
 use crate::protocol::SOCKET;
 
 use node::{Node, Role};
@@ -64,7 +65,8 @@ pub struct Keeper {
     jobs: Vec<Job>,
     past: VecDeque<Value>,
     relay: Option<(i32, OwnedFd)>,
-    files_ready: bool,
+    /// The lab's tmpfs once it is mounted, and in it the program of every node's first process.
+    files: Option<(Store, OwnedFd)>,
     ending: bool,
 }
 
@@ -90,6 +92,7 @@ impl Keeper {
         drop((null, log));
         std::env::set_current_dir("/").map_err(|e| os("leave the working directory", e))?;
         process::default_signals_here();
+        process::set_umask_here(0);
         process::raise_file_limit()?;
         let signals = SignalFd::open(&[sig::CHLD, sig::TERM, sig::INT, sig::HUP, sig::PIPE])?;
         let (socket, fresh) = (dir.join(SOCKET), dir.join("keeper.new"));
@@ -116,7 +119,7 @@ impl Keeper {
             jobs: Vec::new(),
             past: VecDeque::new(),
             relay: None,
-            files_ready: false,
+            files: None,
             ending: false,
         })
     }
@@ -242,7 +245,7 @@ impl Keeper {
                 while let Ok(Some(_)) = self.signals.read() {}
             }
         }
-        if self.files_ready {
+        if self.files.is_some() {
             // Here it is mounted, and a mount point cannot be removed.
             let _ = netloom_kernel::mount::detach(&self.dir.join("fs"));
         }

@@ -1,5 +1,6 @@
 //! Nodes inside the keeper: their init, their processes, what becomes of both.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
@@ -8,12 +9,13 @@ use netloom_kernel::netns::Netns;
 use netloom_kernel::process::{self, Exit, Namespaces, PidFd};
 use netloom_kernel::signal::number as sig;
 use netloom_kernel::unix::Packets;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::serve::{Job, JobKind, copy};
 use super::{Keeper, millis};
 use crate::error::{Error, Result};
 use crate::files::Store;
+use crate::program::Told;
 use crate::protocol::{NodeRecord, NodeSpec, ProcessRecord, ProcessSpec};
 use crate::{init, program};
 
@@ -37,14 +39,6 @@ pub(super) struct Node {
 pub(super) struct Init {
     pub(super) pid: i32,
     pub(super) pidfd: PidFd,
-    pub(super) ready: bool,
-}
-
-/// What an init uses of the keeper's descriptors until it has its own.
-#[derive(Debug)]
-pub(super) struct Lent {
-    netns: Netns,
-    writer: std::io::PipeWriter,
 }
 
 impl Node {
@@ -58,183 +52,107 @@ impl Node {
 }
 
 impl Keeper {
-    /// Mounts the lab's tmpfs, where nobody else sees it.
-    fn store(&mut self) -> Result<Store> {
-        let store = Store::new(self.dir.join("fs"));
-        if !self.files_ready {
-            store.mount_here()?;
-            self.files_ready = true;
+    /// The lab's tmpfs; mounted first where it is not, where nobody else sees it.
+    fn store(&mut self) -> Result<&Store> {
+        if self.files.is_none() {
+            let store = Store::new(self.dir.join("fs"));
+            let program = store.mount_here()?;
+            self.files = Some((store, program));
         }
-        Ok(store)
+        let files = self.files.as_ref().map(|(store, _)| store);
+        files.ok_or_else(|| Error::Refused("the lab has no files".into()))
     }
 
     pub(super) fn share(&mut self, files: BTreeMap<String, String>) -> Result<()> {
         self.store()?.share(&files)
     }
 
-    pub(super) fn start(
-        &mut self,
-        client: u64,
-        id: u64,
-        spec: NodeSpec,
-        then: Vec<ProcessSpec>,
-    ) -> Result<Option<(Value, Vec<OwnedFd>)>> {
+    /// Populates a node that is not, and starts processes in it.
+    pub(super) fn start(&mut self, client: u64, id: u64, spec: NodeSpec, then: Vec<ProcessSpec>) -> Result<()> {
         let name = spec.name.clone();
-        let kind = match self.nodes.get(&name).and_then(|node| node.init.as_ref()) {
-            Some(Init { ready: true, .. }) => {
-                // Its files are written already; what is run from now on gets this environment.
-                if let Some(node) = self.nodes.get_mut(&name) {
-                    node.spec = spec;
-                }
-                self.exec(client, id, &name, then);
-                return Ok(None);
-            }
-            Some(_) => JobKind::AfterInit { node: name, then },
-            None => {
-                let (pipe, lent) = self.make_init(spec)?;
-                JobKind::Init { node: name, pipe, lent: Some(lent), then }
-            }
-        };
-        self.jobs.push(Job { client, id, kind, deadline: None, errors: Vec::new() });
-        Ok(None)
+        match self.nodes.get_mut(&name) {
+            // Its files are written already; what is run from now on gets this environment.
+            Some(node) if node.init.is_some() => node.spec = spec,
+            _ => self.make_init(spec)?,
+        }
+        self.exec(client, id, &name, then);
+        Ok(())
     }
 
-    /// Forks the init of a node; it populates itself and tells on the pipe. What is lent to it may be closed when it has told.
-    fn make_init(&mut self, spec: NodeSpec) -> Result<(std::io::PipeReader, Lent)> {
-        let store = self.store()?;
-        let Some(netns) = self.held.get(&spec.name) else {
+    /// Starts the init of a node and returns when the node is populated.
+    fn make_init(&mut self, spec: NodeSpec) -> Result<()> {
+        self.store()?;
+        let (Some((store, program)), Some(netns)) = (&self.files, self.held.get(&spec.name)) else {
             return Err(Error::Refused(format!("the keeper holds no namespace {}", spec.name)));
         };
-        let lent_netns = Netns::from_fd(copy(netns.as_fd())?);
-        let (reader, writer) = std::io::pipe().map_err(|e| netloom_kernel::Error::os("make a pipe", e))?;
-        let lent = Lent { netns: lent_netns, writer };
-        let own = &self.own;
-        let last = lent.netns.as_fd().as_raw_fd().max(lent.writer.as_raw_fd()).max(own.as_fd().as_raw_fd());
-        let child = process::clone_child_lending(Namespaces::PID, || match process::own_descriptors_here(last) {
-            Ok(()) => init::run(&spec, &store, &lent.netns, own, &lent.writer),
-            Err(_) => 1,
+        // A low descriptor: see `put_away`.
+        let netns = Netns::from_fd(copy(netns.as_fd())?);
+        let init = init::Init { spec: &spec, store, netns: &netns, keeper: &self.own, program };
+        // The child writes here: it borrows this memory.
+        let failed = RefCell::new(None);
+        let child = process::run_child(Namespaces::PID, &|| {
+            let Err(error) = init.run();
+            failed.replace(Some(error.to_string()));
+            1
         })?;
+        if let Some(reason) = failed.take() {
+            process::wait_child(child.pid, true)?;
+            return Err(Error::Refused(format!("{}: {reason}", spec.name)));
+        }
         self.pids.insert(child.pid, Role::Init(spec.name.clone()));
         let pidfd = PidFd::from(process::put_away(child.pidfd.into()));
-        let init = Some(Init { pid: child.pid, pidfd, ready: false });
-        let node = Node { spec: spec.clone(), init, processes: IndexMap::new() };
+        let node = Node { spec: spec.clone(), init: Some(Init { pid: child.pid, pidfd }), processes: IndexMap::new() };
         self.nodes.insert(spec.name, node);
-        Ok((process::put_away(reader.into()).into(), lent))
-    }
-
-    /// The init of a node has told how its population went.
-    pub(super) fn populated(&mut self, client: u64, id: u64, name: &str, then: Vec<ProcessSpec>, text: &str) {
-        let mut waiting = vec![(client, id, then)];
-        let mut at = 0;
-        while at < self.jobs.len() {
-            match &mut self.jobs[at].kind {
-                JobKind::AfterInit { node, then } if node == name => {
-                    let then = std::mem::take(then);
-                    let job = self.jobs.remove(at);
-                    waiting.push((job.client, job.id, then));
-                }
-                _ => at += 1,
-            }
-        }
-        if text == "ok" {
-            if let Some(init) = self.nodes.get_mut(name).and_then(|node| node.init.as_mut()) {
-                init.ready = true;
-            }
-            for (client, id, then) in waiting {
-                self.exec(client, id, name, then);
-            }
-            return;
-        }
-        let reason = if text.is_empty() { "its first process ended at once" } else { text };
-        let error = format!("{name}: {reason}");
-        self.kill_init(name);
-        for (client, id, _) in waiting {
-            self.answer(client, id, Some(error.clone()), Value::Null, Vec::new());
-        }
+        Ok(())
     }
 
     fn exec(&mut self, client: u64, id: u64, node: &str, specs: Vec<ProcessSpec>) {
-        let mut job = Job {
-            client,
-            id,
-            kind: JobKind::AfterInit { node: node.into(), then: Vec::new() },
-            deadline: None,
-            errors: Vec::new(),
-        };
-        let mut pipes = Vec::new();
+        let (mut pipes, mut errors) = (Vec::new(), Vec::new());
         for spec in specs {
-            let name = spec.name.clone();
             match self.exec_one(node, &spec) {
-                Ok(pipe) => pipes.push((name, pipe)),
-                Err(error) => job.errors.push(format!("{name}: {error}")),
+                Ok(Started::Runs) => {}
+                Ok(Started::Tells(pipe)) => pipes.push((spec.name, pipe)),
+                Ok(Started::Failed(why)) => errors.push(format!("{}: {}", spec.name, Told::parse(&why).text)),
+                Err(error) => errors.push(format!("{}: {error}", spec.name)),
             }
         }
-        if pipes.is_empty() {
+        let over = pipes.is_empty();
+        let job = Job { client, id, kind: JobKind::Exec { pipes }, deadline: None, errors };
+        if over {
             self.conclude(job);
-            return;
+        } else {
+            self.jobs.push(job);
         }
-        job.kind = JobKind::Exec { pipes };
-        self.jobs.push(job);
     }
 
-    fn exec_one(&mut self, node_name: &str, spec: &ProcessSpec) -> Result<std::io::PipeReader> {
-        let Some(node) = self.nodes.get_mut(node_name) else {
+    fn exec_one(&mut self, node_name: &str, spec: &ProcessSpec) -> Result<Started> {
+        let Some(Node { spec: node, init: Some(init), processes }) = self.nodes.get_mut(node_name) else {
             return Err(Error::Refused(format!("{node_name} is not populated")));
         };
-        let Some(init) = node.init.as_ref() else {
-            return Err(Error::Refused(format!("{node_name} is not populated")));
-        };
-        if node.processes.get(&spec.name).is_some_and(|old| old.exit.is_none()) {
+        if processes.get(&spec.name).is_some_and(|old| old.exit.is_none()) {
             return Err(Error::Refused("it runs already".into()));
         }
-        let prepared = program::Prepared::new(spec, &node.spec)?;
-        let (reader, writer) = std::io::pipe().map_err(|e| netloom_kernel::Error::os("make a pipe", e))?;
-        let work = || prepared.run(&init.pidfd, &writer);
-        let pid = if self.rootless {
-            // Back into the machine's own pid namespace there is no way without root; but which one children are born in is a
-            // property of the thread, and this one ends.
-            std::thread::scope(|scope| {
-                let thread = scope.spawn(|| {
-                    process::setns_here(&init.pidfd, Namespaces::PID)?;
-                    process::fork_among_threads(work)
-                });
-                thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-            })?
+        let prepared = program::Prepared::new(spec, node)?;
+        let (pid, started) = if self.rootless {
+            fork_in_thread(&prepared, &init.pidfd)?
         } else {
-            // Descriptors that last are put away (above); these are low ones.
-            let pidfd = PidFd::from(copy(init.pidfd.as_fd())?);
-            let last = prepared.last_descriptor().max(writer.as_raw_fd()).max(pidfd.as_fd().as_raw_fd());
             process::setns_here(&init.pidfd, Namespaces::PID)?;
-            let pid = if prepared.waits() {
-                process::fork_among_threads(work)
-            } else {
-                process::run_child(&|| match process::own_descriptors_here(last) {
-                    Ok(()) => prepared.run(&pidfd, &writer),
-                    Err(_) => 127,
-                })
-            };
+            let started = if prepared.waits() { fork(&prepared, &init.pidfd) } else { run(&prepared, &init.pidfd) };
             process::setns_here(&self.own_pid_namespace, Namespaces::NONE)?;
-            pid?
+            started?
         };
         self.pids.insert(pid, Role::Process(node_name.into(), spec.name.clone()));
-        let starts = node.processes.get(&spec.name).map_or(0, |old| old.starts) + 1;
+        let starts = processes.get(&spec.name).map_or(0, |old| old.starts) + 1;
         let record = ProcessRecord { name: spec.name.clone(), pid, exit: None, asked: false, starts, since: millis() };
-        node.processes.insert(spec.name.clone(), record);
+        processes.insert(spec.name.clone(), record);
         self.emit(json!({ "event": "process-start", "node": node_name, "process": spec.name, "pid": pid }));
-        Ok(process::put_away(reader.into()).into())
+        Ok(started)
     }
 
     /// A child of the keeper has ended.
     pub(super) fn ended(&mut self, pid: i32, exit: Exit) {
         match self.pids.remove(&pid) {
             Some(Role::Init(name)) => {
-                for job in &mut self.jobs {
-                    if let JobKind::Init { node, lent, .. } = &mut job.kind
-                        && *node == name
-                    {
-                        *lent = None;
-                    }
-                }
                 if let Some(node) = self.nodes.get_mut(&name) {
                     node.init = None;
                     self.emit(json!({ "event": "node-down", "node": name }));
@@ -341,7 +259,7 @@ impl Keeper {
         let spec = NodeSpec { files: Vec::new(), ..node.spec.clone() };
         Some(NodeRecord {
             name: name.into(),
-            init: node.init.as_ref().filter(|init| init.ready).map(|init| init.pid),
+            init: node.init.as_ref().map(|init| init.pid),
             spec,
             processes: node.processes.values().cloned().collect(),
         })
@@ -368,4 +286,47 @@ impl Keeper {
             None => Err(Error::Refused("the relay does not run".into())),
         }
     }
+}
+
+/// What became of a program that was to be started.
+enum Started {
+    Runs,
+    /// Why it does not.
+    Failed(String),
+    /// It is not known yet: the pipe closes when it runs, or tells why it does not.
+    Tells(std::io::PipeReader),
+}
+
+/// Starts a program in the pid namespace that children go to, without a copy of the keeper.
+fn run(prepared: &program::Prepared, init: &PidFd) -> Result<(i32, Started)> {
+    // A low descriptor: see `put_away`.
+    let init = PidFd::from(copy(init.as_fd())?);
+    let last = prepared.last_descriptor().max(init.as_fd().as_raw_fd());
+    // The child writes here: it borrows this memory.
+    let failed = RefCell::new(None);
+    let child = process::run_child(Namespaces::NONE, &|| {
+        let separate = process::own_descriptors_here(last);
+        failed.replace(Some(separate.map_or_else(|e| e.to_string(), |()| prepared.become_here(&init, &[]))));
+        127
+    })?;
+    Ok((child.pid, failed.take().map_or(Started::Runs, Started::Failed)))
+}
+
+/// Forks a process that becomes the program when what it waits for is there.
+fn fork(prepared: &program::Prepared, init: &PidFd) -> Result<(i32, Started)> {
+    let (reader, writer) = std::io::pipe().map_err(|e| netloom_kernel::Error::os("make a pipe", e))?;
+    let pid = process::fork_among_threads(|| prepared.run(init, &writer))?;
+    Ok((pid, Started::Tells(process::put_away(reader.into()).into())))
+}
+
+/// [`fork`] into the pid namespace of `init`. Back into the machine's own there is no way without root; but which one children
+/// are born in is a property of the thread, and this one ends.
+fn fork_in_thread(prepared: &program::Prepared, init: &PidFd) -> Result<(i32, Started)> {
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            process::setns_here(init, Namespaces::PID)?;
+            fork(prepared, init)
+        });
+        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
 }

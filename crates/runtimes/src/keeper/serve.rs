@@ -12,7 +12,7 @@ use super::{Connection, Keeper, PAST, millis};
 use crate::client::{encode, read_spilled, spill};
 use crate::error::{Error, Result};
 use crate::program::Told;
-use crate::protocol::{Answer, Envelope, PACKET, ProcessSpec, RECEIVE, Request};
+use crate::protocol::{Answer, Envelope, PACKET, RECEIVE, Request};
 
 /// A request that waits for something.
 #[derive(Debug)]
@@ -26,10 +26,6 @@ pub(super) struct Job {
 
 #[derive(Debug)]
 pub(super) enum JobKind {
-    /// The init tells that the node is ready; then these are started. What is lent to it keeps the pipe open.
-    Init { node: String, pipe: std::io::PipeReader, lent: Option<Lent>, then: Vec<ProcessSpec> },
-    /// Another request is making the same node's init.
-    AfterInit { node: String, then: Vec<ProcessSpec> },
     /// Each pipe closes when the program runs, or tells why it does not.
     Exec { pipes: Vec<(String, std::io::PipeReader)> },
     /// SIGTERM was sent to the process; SIGKILL is due at the deadline.
@@ -41,7 +37,6 @@ pub(super) enum JobKind {
 impl Job {
     pub(super) fn pipes(&self) -> Vec<BorrowedFd<'_>> {
         match &self.kind {
-            JobKind::Init { pipe, .. } => vec![pipe.as_fd()],
             JobKind::Exec { pipes, .. } => pipes.iter().map(|(_, pipe)| pipe.as_fd()).collect(),
             _ => Vec::new(),
         }
@@ -146,7 +141,10 @@ impl Keeper {
                 self.share(files)?;
                 done(Value::Null)
             }
-            Request::Start { node, processes } => self.start(client, id, node, processes),
+            Request::Start { node, processes } => {
+                self.start(client, id, node, processes)?;
+                Ok(None)
+            }
             Request::Signal { node, process, signal } => {
                 self.signal_process(&node, &process, signal)?;
                 done(Value::Null)
@@ -174,7 +172,7 @@ impl Keeper {
                 let Some(record) = self.list_one(&node) else {
                     return refuse(format!("{node} runs nothing"));
                 };
-                let init = self.nodes.get(&node).and_then(|n| n.init.as_ref()).filter(|init| init.ready);
+                let init = self.nodes.get(&node).and_then(|n| n.init.as_ref());
                 let Some(init) = init else {
                     return refuse(format!("{node} runs nothing"));
                 };
@@ -267,41 +265,27 @@ impl Keeper {
         let mut at = 0;
         while at < self.jobs.len() {
             let mut over = false;
-            let mut populated = None;
             let job = &mut self.jobs[at];
-            match &mut job.kind {
-                JobKind::Init { node, pipe, lent, then } if told.contains(&pipe.as_raw_fd()) => {
-                    *lent = None;
+            if let JobKind::Exec { pipes } = &mut job.kind {
+                let errors = &mut job.errors;
+                pipes.retain_mut(|(name, pipe)| {
+                    if !told.contains(&pipe.as_raw_fd()) {
+                        return true;
+                    }
                     let mut text = String::new();
                     let _ = pipe.read_to_string(&mut text);
-                    over = true;
-                    populated = Some((node.clone(), std::mem::take(then), text));
-                }
-                JobKind::Exec { pipes, .. } => {
-                    let errors = &mut job.errors;
-                    pipes.retain_mut(|(name, pipe)| {
-                        if !told.contains(&pipe.as_raw_fd()) {
-                            return true;
-                        }
-                        let mut text = String::new();
-                        let _ = pipe.read_to_string(&mut text);
-                        if !text.is_empty() {
-                            errors.push(format!("{name}: {}", Told::parse(&text).text));
-                        }
-                        false
-                    });
-                    over = pipes.is_empty();
-                }
-                _ => {}
+                    if !text.is_empty() {
+                        errors.push(format!("{name}: {}", Told::parse(&text).text));
+                    }
+                    false
+                });
+                over = pipes.is_empty();
             }
-            if !over {
+            if over {
+                let job = self.jobs.remove(at);
+                self.conclude(job);
+            } else {
                 at += 1;
-                continue;
-            }
-            let job = self.jobs.remove(at);
-            match populated {
-                None => self.conclude(job),
-                Some((node, then, text)) => self.populated(job.client, job.id, &node, then, &text),
             }
         }
     }
@@ -359,7 +343,7 @@ impl Keeper {
     }
 }
 
-use super::node::{Lent, Node};
+use super::node::Node;
 
 impl Connection {
     fn send(&mut self, bytes: Vec<u8>, fds: Vec<OwnedFd>) {
