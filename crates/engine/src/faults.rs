@@ -368,9 +368,12 @@ fn dark(rtnl: &mut Rtnl) -> Result<()> {
     Ok(())
 }
 
+/// How long IPv6 may take to be ready for all of a snapshot: duplicate address detection takes up to two seconds.
+const RESTORE: Duration = Duration::from_secs(5);
+
 /// Restores a snapshot; IPv6 needs a moment after an interface has come up.
 pub(crate) fn restore(saved: &Snapshot, rtnl: &mut Rtnl, index: u32) -> Result<()> {
-    let deadline = Instant::now() + Duration::from_secs(2);
+    let deadline = Instant::now() + RESTORE;
     loop {
         match saved.restore(rtnl, index) {
             Ok(_) => return Ok(()),

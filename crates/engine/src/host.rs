@@ -6,13 +6,15 @@
 //! | `stitch` | a veth half on the host, filters at both interfaces' ingress | the filter at the host's interface: `down` removes it |
 //! | `move` | the interface itself goes into the node | nothing; the kernel gives it back, `down` restores its name and addresses |
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use netloom_api::node::HostMode;
 use netloom_kernel::mac::MacAddr;
 use netloom_kernel::netns::Netns;
 use netloom_kernel::rtnl::tc::{Action, CLSACT, Hook, PRIORITY};
-use netloom_kernel::rtnl::{Batch, Link, LinkChange, Macvlan, MacvlanMode, Rtnl, VethEnd};
+use netloom_kernel::rtnl::{Link, LinkChange, Macvlan, MacvlanMode, Rtnl, VethEnd};
+use netloom_kernel::sysctl;
 use netloom_plan::desired::{EndPlan, LinkPlan, Plan};
 use netloom_runtimes::client::Client;
 use serde::{Deserialize, Serialize};
@@ -39,6 +41,9 @@ pub(crate) struct Moved {
     pub(crate) mtu: u32,
     /// Addresses and routes.
     pub(crate) held: Snapshot,
+    /// Its settings below `net/ipv4/conf` and `net/ipv6/conf`, which the kernel makes anew wherever it goes.
+    #[serde(default)]
+    pub(crate) settings: BTreeMap<String, String>,
     /// Where it went: node and index there.
     pub(crate) node: String,
     pub(crate) index: u32,
@@ -120,10 +125,28 @@ fn note(rtnl: &mut Rtnl, wire: Wire<'_>, record: &mut Record) -> Result<()> {
         up: link.up,
         mtu: link.mtu,
         held: Snapshot::take(rtnl, link.index)?,
+        settings: settings(&link.name),
         node: wire.inside.node.to_string(),
         index: wire.inside.ifindex,
     });
     Ok(())
+}
+
+/// Every setting of a host interface that can be read.
+fn settings(name: &str) -> BTreeMap<String, String> {
+    let mut all = BTreeMap::new();
+    for family in ["ipv4", "ipv6"] {
+        let directory = format!("net/{family}/conf/{name}");
+        // Absent where the kernel has no IPv6.
+        for entry in std::fs::read_dir(format!("/proc/sys/{directory}")).into_iter().flatten().flatten() {
+            let Ok(setting) = entry.file_name().into_string() else { continue };
+            let key = format!("{directory}/{setting}");
+            if let Ok(value) = sysctl::read_here(&key) {
+                all.insert(key, value);
+            }
+        }
+    }
+    all
 }
 
 /// `IFF_PROMISC`.
@@ -199,6 +222,7 @@ fn create(wire: Wire<'_>, root: &mut Rtnl, spaces: &Spaces, mark: &str) -> Resul
                 netns: Some(std::os::fd::AsFd::as_fd(netns)),
                 name: Some(wire.inside.interface.as_str()),
                 index: Some(wire.inside.ifindex),
+                mtu: Some(wire.link.mtu),
                 ..LinkChange::default()
             };
             batch.set_link(parent.index, &change);
@@ -385,14 +409,23 @@ fn restore(root: &mut Rtnl, moved: &Moved) -> Result<()> {
         }
         std::thread::sleep(Duration::from_millis(20));
     };
-    let mut batch = Batch::new();
-    if link.name != moved.name {
-        batch.link_down(link.index);
-        batch.set_link(link.index, &LinkChange { name: Some(&moved.name), ..LinkChange::default() });
+    // Settings first: they say what happens when it comes up. Its MTU in IPv6 follows the interface's.
+    root.change(|batch| {
+        if link.name != moved.name {
+            batch.link_down(link.index);
+            batch.set_link(link.index, &LinkChange { name: Some(&moved.name), ..LinkChange::default() });
+        }
+        batch.set_link(link.index, &LinkChange { mtu: Some(moved.mtu), ..LinkChange::default() });
+    })?;
+    for (key, value) in &moved.settings {
+        if sysctl::read_here(key).is_ok_and(|now| now != *value) {
+            sysctl::write_here(key, value)?;
+        }
     }
-    let change = LinkChange { mtu: Some(moved.mtu), alias: Some(""), up: Some(moved.up), ..LinkChange::default() };
-    batch.set_link(link.index, &change);
-    root.apply(batch)?;
+    root.change(|batch| {
+        let change = LinkChange { alias: Some(""), up: Some(moved.up), ..LinkChange::default() };
+        batch.set_link(link.index, &change);
+    })?;
     if moved.up { crate::faults::restore(&moved.held, root, link.index) } else { Ok(()) }
 }
 

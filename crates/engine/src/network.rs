@@ -152,7 +152,7 @@ fn settle_link(want: &Want<'_>, end: &End<'_>, have: &Have, batch: &mut Batch, c
     let mut set = LinkChange::default();
     let mut detail = Vec::new();
     let mac = MacAddr(plan.mac.0);
-    if link.mac != Some(mac) {
+    if link.mac != Some(mac) && !end.moved {
         set.mac = Some(mac);
         detail.push(format!("mac {} → {mac}", link.mac.unwrap_or_default()));
     }

@@ -11,7 +11,7 @@ use crate::error::Result;
 /// `RTPROT_*` of those who bring their routes back themselves: the kernel, router advertisements, FRR and other daemons.
 const THEIR_OWN: &[u8] = &[2, 9, 11, 12, 13, 14, 15, 16, 42];
 const DAEMONS: std::ops::RangeInclusive<u8> = 186..=198;
-/// `IFA_F_TEMPORARY`, `IFA_F_MANAGETEMPADDR`: the kernel makes these itself.
+/// `IFA_F_TEMPORARY`: the kernel makes these itself. The same bit of an IPv4 address, `IFA_F_SECONDARY`, only tells its rank.
 const TEMPORARY: u32 = 0x01;
 /// `RT_SCOPE_LINK`: an IPv6 link-local address comes back by itself.
 const SCOPE_LINK: u8 = 253;
@@ -49,7 +49,10 @@ struct SavedRoute {
 impl Snapshot {
     pub(crate) fn take(rtnl: &mut Rtnl, index: u32) -> Result<Snapshot> {
         let addresses = rtnl.addresses()?;
-        let keep = |a: &&Address| a.index == index && a.permanent && a.flags & TEMPORARY == 0 && a.scope != SCOPE_LINK;
+        let keep = |a: &&Address| {
+            let temporary = a.address.addr().is_ipv6() && a.flags & TEMPORARY != 0;
+            a.index == index && a.permanent && !temporary && a.scope != SCOPE_LINK
+        };
         let addresses = addresses.iter().filter(keep).map(|a| SavedAddress {
             address: a.address,
             peer: a.peer,

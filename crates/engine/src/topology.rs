@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use netloom_api::node::NodeKind;
+use netloom_api::node::{HostMode, NodeKind};
 use netloom_api::values::NodeName;
 use netloom_plan::desired::{EndPlan, LinkPlan, NodePlan, Plan};
 
@@ -15,6 +15,8 @@ pub(crate) struct End<'a> {
     pub(crate) link: &'a LinkPlan,
     pub(crate) this: &'a EndPlan,
     pub(crate) other: &'a EndPlan,
+    /// It is an interface of the host that was moved in, and keeps its MAC.
+    pub(crate) moved: bool,
 }
 
 #[derive(Debug)]
@@ -28,10 +30,14 @@ pub(crate) struct Topology<'a> {
 impl<'a> Topology<'a> {
     pub(crate) fn new(plan: &'a Plan) -> Topology<'a> {
         let mut ends: HashMap<&str, Vec<End<'_>>> = HashMap::with_capacity(plan.nodes.len());
+        let moves = |end: &EndPlan| {
+            let host = plan.nodes.get(&end.node).and_then(|node| node.host.as_ref());
+            host.is_some_and(|host| host.mode == HostMode::Move)
+        };
         for link in &plan.links {
             let [a, b] = &link.ends;
             for (this, other) in [(a, b), (b, a)] {
-                ends.entry(this.node.as_str()).or_default().push(End { link, this, other });
+                ends.entry(this.node.as_str()).or_default().push(End { link, this, other, moved: moves(other) });
             }
         }
         Topology { plan, ends, alias: alias(plan.instance.as_str()) }

@@ -22,7 +22,7 @@ const SUITES: &[Suite] = &[
     Suite { package: "netloom-kernel", filters: &[] },
     Suite { package: "netloom-testkit", filters: &["netem"] },
     Suite { package: "netloom-relay", filters: &["netem", "in_a_shelter"] },
-    Suite { package: "netloom-engine", filters: &["frames", "a_stream_loses", "macvlan_and_stitch"] },
+    Suite { package: "netloom-engine", filters: &["frames", "a_stream_loses", "macvlan_and_stitch", "a_physical"] },
 ];
 
 /// What Debian's kernel has: a test that misses one fails in place of being skipped.

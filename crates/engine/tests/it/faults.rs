@@ -72,6 +72,9 @@ fn a_link_that_went_down_comes_back_whole() {
     oracle::run(&a, "ip route add 10.8.0.0/16 via 10.0.0.2 metric 7").unwrap();
     oracle::run(&a, "ip -6 route add fd08::/64 via fd00::2 metric 7").unwrap();
     oracle::run(&a, "ip addr add fd00::99/64 dev eth1 nodad").unwrap();
+    oracle::run(&a, "ip addr add 10.0.0.99/24 dev eth1").unwrap();
+    oracle::run(&a, "ip addr add fd00::98/64 dev eth1").unwrap();
+    assert!(eventually(Duration::from_secs(10), || settled(&lab)));
     let before = (state(&lab, "a"), state(&lab, "b"));
     let eth1 = "a:eth1".parse().unwrap();
     let undo = lab.link_down(&eth1).unwrap();

@@ -181,3 +181,87 @@ fn a_management_network_with_uplink_and_ports() {
     .unwrap();
     assert!(eventually(Duration::from_secs(5), || state(&host) == before), "{before}\n\n{}", state(&host));
 }
+
+/// A network card of this machine, where that is a virtual one made for the tests.
+fn card() -> Option<String> {
+    std::env::var_os("NETLOOM_VM")?;
+    let all = std::fs::read_dir("/sys/class/net").unwrap().flatten();
+    all.into_iter().find(|one| one.path().join("device").exists()).map(|one| one.file_name().into_string().unwrap())
+}
+
+#[test]
+fn a_physical_interface_moves_and_comes_back() {
+    let Some(card) = card() else {
+        println!("skipped: needs a network card that nobody uses: `cargo dev vm-tests` has one");
+        return;
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let options = options(dir.path());
+    let home = Netns::current().unwrap();
+    let run = |command: &str| oracle::run(&home, command).unwrap();
+    for command in [
+        "sysctl -qw net.ipv6.conf.CARD.accept_dad=0",
+        // What QEMU's router tells has a lifetime, which differs from look to look.
+        "sysctl -qw net.ipv6.conf.CARD.accept_ra=0",
+        "ip link set CARD mtu 1450 up",
+        "ip addr add 10.0.2.15/24 dev CARD",
+        "ip addr add 10.0.2.16/24 dev CARD",
+        "ip addr add fd99::15/64 dev CARD",
+        "ip route add 10.55.0.0/16 via 10.0.2.2 metric 7",
+        "ip -6 route add fd55::/64 via fd99::2",
+    ] {
+        run(&command.replace("CARD", &card));
+    }
+    let carrier = |netns: &Netns, name: &str| netloom_testkit::pair::carrier(netns, name);
+    assert!(eventually(Duration::from_secs(20), || carrier(&home, &card)));
+    let state = || {
+        let text = ["ip -o link", "ip -o addr", "ip route", "ip -6 route", "tc qdisc"]
+            .map(|command| oracle::run(&home, command).unwrap())
+            .join("\n");
+        // What the kernel counts anew: the index after a keeper was killed, and lifetimes.
+        let strip = |line: &str| line.split_once(": ").map_or(line, |(_, rest)| rest).to_owned();
+        text.lines().map(strip).collect::<Vec<_>>().join("\n")
+    };
+    let before = state();
+    let plan = |mtu: u32| {
+        let plan = Builder::new("moved").node("a").kind("out", NodeKind::Host).with("out", |node| {
+            node.host = Some(HostInterface { interface: card.parse().unwrap(), mode: HostMode::Move });
+        });
+        let mut plan = plan.link(("a:uplink", &["10.0.2.77/24", "fd99::77/64"]), ("out:port", &[])).build();
+        plan.links[0].mtu = mtu;
+        plan
+    };
+    for kill in [false, true] {
+        let lab = start(plan(1400), &options);
+        assert!(!run("ip -o link").contains(&card), "it is still on the host");
+        let a = lab.netns("a").unwrap();
+        let link = &oracle::run_json(&a, "ip -j link show uplink").unwrap()[0];
+        assert_eq!(
+            (link["ifindex"].as_u64(), link["ifalias"].as_str(), link["mtu"].as_u64()),
+            (Some(2), Some("netloom:moved"), Some(1400))
+        );
+        let addresses = oracle::run(&a, "ip -o addr show dev uplink").unwrap();
+        assert!(addresses.contains("10.0.2.77/24") && !addresses.contains("10.0.2.15"), "{addresses}");
+        // QEMU's own router answers behind it.
+        assert!(eventually(Duration::from_secs(20), || oracle::run(&a, "ping -c1 -W2 10.0.2.2").is_ok()));
+        assert_eq!(difference(lab.plan(), &options).unwrap(), []);
+        apply(plan(1300), &options, &mut |_| ()).unwrap();
+        assert_eq!(oracle::run_json(&a, "ip -j link show uplink").unwrap()[0]["mtu"], 1300);
+        drop(a);
+        if kill {
+            let keeper = lab.instance().keeper.unwrap();
+            process::kill(keeper, 9).unwrap();
+            process::wait_child(keeper, true).unwrap();
+        }
+        end(lab, &options);
+        assert!(eventually(Duration::from_secs(20), || state() == before), "{kill}: {before}\n\n{}", state());
+    }
+    // Away and back by `apply`.
+    let lab = start(plan(1400), &options);
+    apply(Builder::new("moved").node("a").build(), &options, &mut |_| ()).unwrap();
+    assert!(eventually(Duration::from_secs(20), || state() == before), "{before}\n\n{}", state());
+    apply(plan(1400), &options, &mut |_| ()).unwrap();
+    assert!(!run("ip -o link").contains(&card));
+    end(lab, &options);
+    assert!(eventually(Duration::from_secs(20), || state() == before), "{before}\n\n{}", state());
+}

@@ -212,7 +212,7 @@ impl Address {
                 _ => None,
             },
             protocol: self.protocol,
-            nodad: true,
+            nodad: self.flags & IFA_F_NODAD != 0,
             noprefixroute: self.flags & IFA_F_NOPREFIXROUTE != 0,
         }
     }
