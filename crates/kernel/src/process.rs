@@ -561,6 +561,16 @@ pub fn exec_here(program: &Program<'_>) -> Result<Infallible> {
     Err(error)
 }
 
+/// Lets the calling process own its files in `/proc` again, which a change of user takes from it until it runs another program
+/// (`PR_SET_DUMPABLE`). Others of its user may then look into its memory.
+///
+/// # Errors
+/// `EINVAL` never, in practice.
+pub fn set_dumpable_here() -> Result<()> {
+    // SAFETY: no pointers are passed.
+    check(unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 1, 0, 0, 0) }, || "become dumpable".into()).map(drop)
+}
+
 /// Sets real, effective and saved user and group, and the supplementary groups.
 ///
 /// # Errors

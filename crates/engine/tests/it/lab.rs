@@ -253,6 +253,7 @@ fn without_root() {
     // User namespaces are for processes with one thread.
     let child = process::fork_among_threads(|| {
         process::set_user_here(4321, 4321, &[]).unwrap();
+        process::set_dumpable_here().unwrap();
         if let Err(error) = netloom_engine::enter_rootless() {
             eprintln!("skipped: {error}");
             return 0;

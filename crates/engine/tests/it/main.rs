@@ -7,5 +7,6 @@ mod faults;
 mod frames;
 mod host;
 mod lab;
+mod limits;
 mod plans;
 mod routers;
