@@ -5,5 +5,6 @@ mod command;
 mod examples;
 mod fails;
 mod interrupt;
+mod rootless;
 mod run;
 mod terminal;
