@@ -8,7 +8,7 @@ use netloom_kernel::netns::Netns;
 use netloom_kernel::rtnl::tc::{Action, Hook, PRIORITY};
 use netloom_kernel::rtnl::{Batch, RouteKind, Rtnl};
 use netloom_kernel::signal::number;
-use netloom_plan::desired::{NodePlan, ProcessPlan};
+use netloom_plan::desired::{EndPlan, NodePlan, Plan, ProcessPlan};
 use netloom_relay::attach::is_tap;
 use netloom_runtimes::client::Client;
 use serde::{Deserialize, Serialize};
@@ -20,6 +20,7 @@ use crate::lab::{Lab, STOPPED};
 use crate::network::{Have, Want, make};
 use crate::snapshot::Snapshot;
 use crate::start;
+use crate::state::Lock;
 use crate::topology::Topology;
 
 /// Ends that are down by a fault or by hand, with what they held, in the keeper's values.
@@ -28,6 +29,8 @@ pub(crate) const DOWN: &str = "down/";
 pub(crate) const BLACKHOLE: &str = "blackhole/";
 /// Before the relay's redirection.
 const BLACKHOLE_PRIORITY: u16 = PRIORITY - 1;
+/// How long a fault waits for another change of the lab.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// How long processes may take to end when asked.
 pub(crate) const GRACE: Duration = Duration::from_secs(3);
 
@@ -53,6 +56,27 @@ pub enum Undo {
 }
 
 impl Lab {
+    /// The right to change a node of the lab; waits for whoever has it, which is in the way of an `apply` as well.
+    fn changing(&self, node: &str) -> Result<Lock> {
+        if !self.dir.exists() {
+            return Err(Error::NotUp { instance: self.instance.name.clone(), known: Vec::new() });
+        }
+        let lock = self.dir.lock_within(false, PATIENCE)?;
+        if self.dir.plan_version() != self.version {
+            // An `apply` came before. What it left as it was may be changed as if it had not.
+            let now = self.dir.read_plan()?;
+            let ends = |plan: &'_ Plan| -> Vec<EndPlan> {
+                let all = plan.links.iter().flat_map(|link| &link.ends);
+                all.filter(|end| end.node.as_str() == node).cloned().collect()
+            };
+            if now.nodes.get(node) != self.plan.nodes.get(node) || ends(&now) != ends(&self.plan) {
+                let reason = "an `apply` has changed it since this command looked at it; run the command again";
+                return Err(Error::Node { node: node.into(), reason: reason.into() });
+            }
+        }
+        Ok(lock)
+    }
+
     fn spot(&self, end: &EndRef) -> Result<(Netns, u32)> {
         let (_, plan, _) = self.end(end)?;
         Ok((self.netns(end.node.as_str())?, plan.ifindex))
@@ -70,6 +94,7 @@ impl Lab {
     /// [`crate::Error::Unknown`], or the kernel's.
     pub fn link_down(&self, end: &EndRef) -> Result<Undo> {
         let (netns, index) = self.spot(end)?;
+        let _lock = self.changing(end.node.as_str())?;
         let mut rtnl = Rtnl::open_in(&netns)?;
         if !rtnl.link(index)?.up {
             return Ok(Undo::Nothing);
@@ -88,6 +113,7 @@ impl Lab {
     /// [`crate::Error::Unknown`], or the kernel's.
     pub fn link_up(&self, end: &EndRef) -> Result<Undo> {
         let (netns, index) = self.spot(end)?;
+        let _lock = self.changing(end.node.as_str())?;
         let mut rtnl = Rtnl::open_in(&netns)?;
         let was_up = rtnl.link(index)?.up;
         let key = format!("{DOWN}{end}");
@@ -132,6 +158,7 @@ impl Lab {
     /// [`crate::Error::Unknown`], or the kernel's.
     pub fn impair(&self, end: &EndRef, impair: Option<&Impair>) -> Result<Undo> {
         let (netns, index) = self.spot(end)?;
+        let _lock = self.changing(end.node.as_str())?;
         let before = self.impairment(end)?;
         impair::set(&self.dir, &mut self.client(), Spot { end, netns: &netns, index, live: true }, impair)?;
         self.tell(json!({ "event": "impair", "end": end, "impair": impair }))?;
@@ -155,6 +182,7 @@ impl Lab {
     /// [`crate::Error::Unknown`], or the kernel's.
     pub fn blackhole(&self, end: &EndRef) -> Result<Undo> {
         let (netns, index) = self.spot(end)?;
+        let _lock = self.changing(end.node.as_str())?;
         let key = format!("{BLACKHOLE}{end}");
         if self.client().get(&key)?.contains_key(&key) {
             return Ok(Undo::Nothing);
@@ -173,6 +201,7 @@ impl Lab {
     /// [`crate::Error::Unknown`], or the kernel's.
     pub fn unblackhole(&self, end: &EndRef) -> Result<()> {
         let (netns, index) = self.spot(end)?;
+        let _lock = self.changing(end.node.as_str())?;
         let key = format!("{BLACKHOLE}{end}");
         if !self.client().get(&key)?.contains_key(&key) {
             return Ok(());
@@ -210,6 +239,7 @@ impl Lab {
     fn power_off(&self, node: &str, grace: Duration) -> Result<Undo> {
         let (name, _) = self.entry(node)?;
         let netns = self.netns(node)?;
+        let _lock = self.changing(node)?;
         if self.is_stopped(node)? {
             return Ok(Undo::Nothing);
         }
@@ -232,6 +262,7 @@ impl Lab {
     pub fn node_start(&self, node: &str) -> Result<()> {
         let (name, plan) = self.entry(node)?;
         let netns = self.netns(node)?;
+        let _lock = self.changing(node)?;
         if !self.is_stopped(node)? {
             return Ok(());
         }
@@ -273,6 +304,7 @@ impl Lab {
     /// [`crate::Error::Unknown`], or when it does not run.
     pub fn process_kill(&self, node: &str, process: &str) -> Result<Undo> {
         let (name, ..) = self.process(node, process)?;
+        let _lock = self.changing(node)?;
         let mut client = self.client();
         client.signal(node, process, number::KILL)?;
         client.stop(node, process, Duration::from_secs(5))?;
@@ -285,6 +317,7 @@ impl Lab {
     /// [`crate::Error::Unknown`], or when it cannot be started.
     pub fn process_start(&self, node: &str, process: &str) -> Result<()> {
         let (name, plan, found) = self.process(node, process)?;
+        let _lock = self.changing(node)?;
         let running = self.client().list()?.into_iter().find(|record| record.name == node);
         let running = running.and_then(|record| record.processes.into_iter().find(|p| p.name == process));
         if running.is_some_and(|record| record.exit.is_none()) {
@@ -315,8 +348,11 @@ impl Lab {
     /// [`crate::Error::Unknown`], or when it cannot be started.
     pub fn process_restart(&self, node: &str, process: &str) -> Result<()> {
         self.process(node, process)?;
-        // That it never ran, or has ended, is no obstacle.
-        let _ = self.client().stop(node, process, GRACE);
+        {
+            let _lock = self.changing(node)?;
+            // That it never ran, or has ended, is no obstacle.
+            let _ = self.client().stop(node, process, GRACE);
+        }
         self.process_start(node, process)
     }
 

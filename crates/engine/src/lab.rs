@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use netloom_api::node::NodeKind;
 use netloom_api::values::{EndRef, NodeName};
@@ -32,6 +32,8 @@ pub struct Lab {
     pub(crate) dir: Dir,
     pub(crate) instance: Instance,
     pub(crate) plan: Plan,
+    /// Which of the stored plans `plan` is.
+    pub(crate) version: Option<(u64, SystemTime)>,
     client: Mutex<Client>,
 }
 
@@ -168,7 +170,8 @@ impl std::os::fd::AsFd for EventStream {
 impl Lab {
     pub(crate) fn new(dir: Dir, mut instance: Instance, plan: Plan, client: Client) -> Lab {
         instance.keeper = Some(client.keeper());
-        Lab { dir, instance, plan, client: Mutex::new(client) }
+        let version = dir.plan_version();
+        Lab { dir, instance, plan, version, client: Mutex::new(client) }
     }
 
     /// Connects to a running lab. Of one made without root by moving this process into its user namespace, which only a process
@@ -185,7 +188,10 @@ impl Lab {
         };
         rootless::join(client.keeper())?;
         let record = dir.read_record()?;
-        Ok(Lab::new(dir.clone(), record.instance, dir.read_plan()?, client))
+        // If another plan is stored between the two, the next change tells.
+        let version = dir.plan_version();
+        let plan = dir.read_plan()?;
+        Ok(Lab { version, ..Lab::new(dir, record.instance, plan, client) })
     }
 
     /// The plan that was applied last.

@@ -11,7 +11,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Read, Seek, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use netloom_plan::desired::Plan;
 use netloom_runtimes::client::Client;
@@ -92,6 +92,12 @@ impl Dir {
         write_json(&self.file(PLAN), plan)
     }
 
+    /// What tells one stored plan from the next.
+    pub(crate) fn plan_version(&self) -> Option<(u64, SystemTime)> {
+        let metadata = fs::metadata(self.file(PLAN)).ok()?;
+        Some((metadata.ino(), metadata.modified().ok()?))
+    }
+
     /// A connection to the keeper, when it lives.
     pub(crate) fn keeper(&self) -> Option<Client> {
         Client::connect(&self.path).ok()
@@ -105,8 +111,13 @@ impl Dir {
 
     /// Takes the lock of this instance. `create` makes the directory when there is none.
     pub(crate) fn lock(&self, create: bool) -> Result<Lock> {
+        self.lock_within(create, PATIENCE)
+    }
+
+    /// As [`Dir::lock`], waiting so long for whoever has it.
+    pub(crate) fn lock_within(&self, create: bool, patience: Duration) -> Result<Lock> {
         let path = self.file(LOCK);
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + patience;
         loop {
             if create {
                 fs::create_dir_all(&self.path).map_err(|e| at(&self.path, e))?;

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::net::UdpSocket;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use netloom_api::link::Impair;
 use netloom_api::node::NodeKind;
@@ -333,4 +333,55 @@ fn a_stream_loses_nothing_while_impairments_come_and_go() {
         drop((a, b));
         end(lab, &options);
     }
+}
+
+#[test]
+fn changes_at_the_same_time_wait_for_one_another() {
+    if !root() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let options = options(dir.path());
+    let lab = start(pair("queue").build(), &options);
+    let slow = |seconds: &str| {
+        let hook = words(&format!("sleep {seconds}"));
+        pair("queue").run("b", "x", "exec sleep 1000").with("b", |node| node.on_up = vec![hook]).build()
+    };
+    let eth1 = "a:eth1".parse().unwrap();
+    let before = Instant::now();
+    std::thread::scope(|scope| {
+        let applying = scope.spawn(|| {
+            netloom_engine::apply(slow("2"), &options, &mut |_| ()).unwrap();
+            before.elapsed()
+        });
+        // It holds the lock by now, or would fail to get it in a moment.
+        std::thread::sleep(Duration::from_millis(1000));
+        lab.link_down(&eth1).unwrap();
+        let waited = before.elapsed();
+        assert!(waited >= Duration::from_millis(1900), "{waited:?}, while an apply was under way");
+        applying.join().unwrap();
+    });
+    // What the apply changed is not as this handle knows it.
+    let error = lab.node_stop("b").unwrap_err().to_string();
+    assert!(error.starts_with("b: an `apply` has changed it"), "{error}");
+    let lab = Lab::open(&options.run_dir, "queue").unwrap();
+    // Many at once: each is done, none is lost.
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let mine = Lab::open(&options.run_dir, "queue").unwrap();
+                for _ in 0..5 {
+                    mine.link_down(&eth1).unwrap();
+                    mine.link_up(&eth1).unwrap();
+                }
+            });
+        }
+        for _ in 0..3 {
+            lab.node_restart("a").unwrap();
+        }
+    });
+    lab.link_up(&eth1).unwrap();
+    assert_eq!(netloom_engine::difference(lab.plan(), &options).unwrap(), []);
+    oracle::run(&lab.netns("a").unwrap(), "ping -c1 -W2 10.0.0.2").unwrap();
+    end(lab, &options);
 }

@@ -10,7 +10,7 @@ use netloom_report::table::Table;
 
 use crate::context::{Context, options};
 use crate::failure::Result;
-use crate::{admission, host};
+use crate::{admission, host, signals};
 
 pub(crate) fn run(context: &Context, args: &Apply) -> Result<Exit> {
     let file = context.file(args.lab.file())?;
@@ -38,13 +38,16 @@ pub(crate) fn run(context: &Context, args: &Apply) -> Result<Exit> {
     let begun = Instant::now();
     let progress = context.terminal.progress();
     progress.step(&format!("apply {instance}"));
-    let changes = netloom_engine::apply(plan, &engine_options, &mut |event| super::up::show(&progress, &event))?;
+    signals::catch()?;
+    let (changes, interrupted) = signals::finishing(&context.terminal, "the change", "`netloom apply`", || {
+        Ok(netloom_engine::apply(plan, &engine_options, &mut |event| super::up::show(&progress, &event))?)
+    })?;
     progress.finish();
     show(context, &changes)?;
     if !changes.is_empty() && !context.terminal.format.is_machine() {
         context.terminal.say(format!("{} done in {}", Style::Green.paint("✓"), style::duration(begun.elapsed())));
     }
-    Ok(Exit::Ok)
+    Ok(interrupted.unwrap_or(Exit::Ok))
 }
 
 /// Prints a difference.

@@ -61,3 +61,38 @@ fn killed_outright() {
     // No code: a signal ended it. `interrupted` has looked that nothing is left within five seconds.
     assert_eq!(got, None);
 }
+
+const CHANGING: &str = "apiVersion: netloom.dev/v1alpha1\nkind: Lab\nmetadata: {name: changing}\nspec:\n  addressing: {links: {pool: 10.0.0.0/24}}\n  nodes:\n    a: {exec: {down: [sleep 2]}}\n    b: {}\n    c: {MORE}\n  links: [[\"a:eth1\", \"b:eth1\"]]\n";
+
+/// Starts the command, sends SIGINT in a second, and returns code, what it said, and how long it took from then on.
+fn cut(place: &Place, args: &[&str]) -> (Option<i32>, String, Duration) {
+    let child = place.command(args).spawn().unwrap();
+    std::thread::sleep(Duration::from_secs(1));
+    let sent = Instant::now();
+    PidFd::open(i32::try_from(child.id()).unwrap()).unwrap().signal(number::INT).unwrap();
+    let out = child.wait_with_output().unwrap();
+    let said = [out.stdout, out.stderr].concat();
+    (out.status.code(), String::from_utf8_lossy(&said).into_owned(), sent.elapsed())
+}
+
+#[test]
+fn a_change_is_finished() {
+    needs!(root);
+    let place = Place::new();
+    let write = |more: &str| fs::write(place.path("lab.yaml"), CHANGING.replace("{MORE}", more)).unwrap();
+    write("{run: {first: sleep 1000}}");
+    assert!(place.netloom(&["up"]).status.success());
+    // Two seconds until it is ready.
+    write("{run: {first: sleep 1000}, exec: {up: [sleep 3]}, env: {NEW: y}}");
+    let (code, said, took) = cut(&place, &["apply"]);
+    assert_eq!(code, Some(130), "{said}");
+    assert!(said.contains("interrupted: the change is finished first") && said.contains("done all the same"), "{said}");
+    assert!(took > Duration::from_millis(1000), "{took:?}: it did not wait for the hook: {said}");
+    let again = place.netloom(&["apply", "--dry-run"]);
+    assert!(String::from_utf8_lossy(&again.stdout).contains("nothing to change"), "{again:?}");
+    let (code, said, _) = cut(&place, &["down"]);
+    assert_eq!(code, Some(130), "{said}");
+    assert!(said.contains("taking the lab down is done all the same"), "{said}");
+    let left = place.left("changing");
+    assert!(left.is_empty(), "{left:?}");
+}
