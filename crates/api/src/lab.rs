@@ -109,7 +109,7 @@ pub struct Management {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<crate::values::text::V6Net>")]
     pub pool6: Option<Ipv6Net>,
-    /// Nodes reach the outside through the host, masqueraded.
+    /// Nodes reach the outside through the host, masqueraded; over IPv6 too where there is a `pool6`.
     #[serde(default)]
     pub uplink: bool,
     /// Ports of the host that lead into nodes, `[HOST-ADDRESS:]PORT:NODE:PORT[/udp]` in short form.

@@ -335,7 +335,7 @@ pub enum HostMode {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct PublishedPort {
-    /// Address on the host; 127.0.0.1 unless said.
+    /// Address on the host; 127.0.0.1 unless said. An IPv6 one leads to the node's address of `pool6`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<crate::values::text::AnyAddr>")]
     pub address: Option<IpAddr>,

@@ -65,7 +65,8 @@ pub fn apply(plan: Plan, options: &Options, on: &mut dyn FnMut(Event)) -> Result
     fresh.instance.complete = true;
     fresh.moved = kept.moved;
     fresh.stitched = kept.stitched;
-    fresh.forwarding_off = kept.forwarding_off || (fresh.forwarding_off && !kept.host);
+    fresh.forwarding_off |= kept.forwarding_off;
+    fresh.forwarding6_off |= kept.forwarding6_off;
     // Whatever was made once must be looked for at the end.
     fresh.cgroups |= kept.cgroups;
     fresh.host |= kept.host;

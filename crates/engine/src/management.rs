@@ -26,6 +26,7 @@ use std::os::fd::AsFd;
 /// What the keeper calls the namespace of the bridge. No node has a '/' in its name.
 const HELD: &str = "/management";
 const FORWARD: &str = "net.ipv4.ip_forward";
+const FORWARD6: &str = "net.ipv6.conf.all.forwarding";
 /// Ports of a Linux bridge (`BR_MAX_PORTS`), one of them for the host.
 const PORTS: usize = 1023;
 
@@ -108,19 +109,64 @@ fn outward(plan: &ManagementPlan, instance: &str, name: &str) -> Result<()> {
     if !plan.uplink && plan.publish.is_empty() {
         return Ok(());
     }
-    Nft::open()?.replace(&table(plan, instance, name))?;
-    if !plan.publish.is_empty() {
+    if forwards_v6(plan) && !forwards(FORWARD6) {
+        // Said before anything of IPv6 is changed.
+        advertised()?;
+    }
+    let mut nft = Nft::open()?;
+    nft.replace(&table(plan, IpNet::V4(plan.v4), instance, name))?;
+    if forwards_v6(plan)
+        && let Some(net) = plan.v6
+    {
+        nft.replace(&table(plan, IpNet::V6(net), instance, name))?;
+        if !forwards(FORWARD6) {
+            sysctl::write_here(FORWARD6, "1")?;
+        }
+    }
+    if plan.publish.iter().any(|port| port.to.is_ipv4()) {
         // Connections from this host itself come from 127.0.0.1.
         sysctl::write_here(&format!("net/ipv4/conf/{name}/route_localnet"), "1")?;
     }
-    if sysctl::read_here(FORWARD)? != "1" {
+    if !forwards(FORWARD) {
         sysctl::write_here(FORWARD, "1")?;
     }
     Ok(())
 }
 
-fn table(plan: &ManagementPlan, instance: &str, name: &str) -> Table {
-    let net = IpNet::V4(plan.v4);
+/// The plan needs the host to forward IPv6.
+fn forwards_v6(plan: &ManagementPlan) -> bool {
+    plan.v6.is_some() && (plan.uplink || plan.publish.iter().any(|port| port.to.is_ipv6()))
+}
+
+/// Refuses to forward IPv6 on a host that has its default route from a router's advertisements: the kernel would take the route away and
+/// heed no further ones, but for `accept_ra` 2.
+fn advertised() -> Result<()> {
+    let mut root = Rtnl::open()?;
+    let links = root.links_without_stats()?;
+    let routes = root.routes()?;
+    let learned = routes.iter().filter(|route| {
+        route.protocol == RTPROT_RA && route.destination.addr().is_ipv6() && route.destination.prefix_len() == 0
+    });
+    for hop in learned.flat_map(|route| &route.next_hops) {
+        let Some(link) = links.iter().find(|link| link.index == hop.index) else { continue };
+        let key = format!("net/ipv6/conf/{}/accept_ra", link.name);
+        if sysctl::read_here(&key).is_ok_and(|value| value != "2") {
+            let reason = format!(
+                "this host learns its default route on {} from a router, and would stop to when it forwards; let it go on with `sysctl {}=2`, or leave `pool6` away",
+                link.name, key
+            );
+            return Err(Error::Unsupported { what: "uplink or published port over IPv6".into(), reason });
+        }
+    }
+    Ok(())
+}
+
+/// `RTPROT_RA`.
+const RTPROT_RA: u8 = 9;
+
+/// The rules of one family.
+fn table(plan: &ManagementPlan, net: IpNet, instance: &str, name: &str) -> Table {
+    let v6 = matches!(net, IpNet::V6(_));
     let nat = |name: &str, hook, priority, rules| Chain {
         name: name.into(),
         base: Some(Base { kind: ChainKind::Nat, hook, priority, drop: false }),
@@ -128,9 +174,15 @@ fn table(plan: &ManagementPlan, instance: &str, name: &str) -> Table {
     };
     let publish = |from_outside: bool| -> Vec<Rule> {
         let rule = |port: &netloom_plan::desired::PublishPlan| {
+            if port.to.is_ipv6() != v6 {
+                return None;
+            }
             let mut matches = Vec::new();
             if !port.address.is_unspecified() {
                 matches.push(Match::To(IpNet::from(port.address)));
+            } else if !from_outside && v6 {
+                // To ::1: it cannot leave the host.
+                return None;
             } else if !from_outside {
                 matches.push(Match::To(IpNet::from(IpAddr::from([127, 0, 0, 1]))));
             } else {
@@ -138,17 +190,28 @@ fn table(plan: &ManagementPlan, instance: &str, name: &str) -> Table {
             }
             matches.push(Match::Protocol(if port.udp { 17 } else { 6 }));
             matches.push(Match::DestinationPort(port.port, port.port));
-            let verdict = Some(Verdict::Dnat(IpAddr::V4(port.to), Some(port.to_port)));
+            let verdict = Some(Verdict::Dnat(port.to, Some(port.to_port)));
             let comment = Some(format!("{}:{}", port.node, port.to_port));
-            Rule { matches, counter: true, verdict, comment }
+            Some(Rule { matches, counter: true, verdict, comment })
         };
-        plan.publish.iter().map(rule).collect()
+        plan.publish.iter().filter_map(rule).collect()
     };
-    let mut leave = vec![Rule {
-        matches: vec![Match::From("127.0.0.0/8".parse().unwrap_or(net)), Match::Out(name.into())],
-        verdict: Some(Verdict::Masquerade),
-        ..Rule::default()
-    }];
+    let mut leave = Vec::new();
+    if !v6 {
+        leave.push(Rule {
+            matches: vec![Match::From("127.0.0.0/8".parse().unwrap_or(net)), Match::Out(name.into())],
+            verdict: Some(Verdict::Masquerade),
+            ..Rule::default()
+        });
+    }
+    if !plan.uplink {
+        // Nodes without a way out answer nobody but the host.
+        leave.push(Rule {
+            matches: vec![Match::Out(name.into())],
+            verdict: Some(Verdict::Masquerade),
+            ..Rule::default()
+        });
+    }
     if plan.uplink {
         leave.push(Rule {
             matches: vec![Match::From(net), Match::NotTo(net), Match::NotOut(name.into())],
@@ -157,7 +220,7 @@ fn table(plan: &ManagementPlan, instance: &str, name: &str) -> Table {
         });
     }
     Table {
-        family: TableFamily::Ip,
+        family: if v6 { TableFamily::Ip6 } else { TableFamily::Ip },
         name: table_name(instance),
         chains: vec![
             nat("prerouting", Hook::Prerouting, -100, publish(true)),
@@ -168,8 +231,15 @@ fn table(plan: &ManagementPlan, instance: &str, name: &str) -> Table {
 }
 
 /// Whether the host forwards packets by itself, before a lab needs it to.
-pub(crate) fn forwards() -> bool {
-    sysctl::read_here(FORWARD).is_ok_and(|value| value == "1")
+pub(crate) fn forwards(key: &str) -> bool {
+    sysctl::read_here(key).is_ok_and(|value| value == "1")
+}
+
+/// What the host does not forward yet, and has to for this plan: IPv4, IPv6.
+pub(crate) fn forwarding_off(plan: &Plan) -> (bool, bool) {
+    let Some(plan) = &plan.management else { return (false, false) };
+    let v4 = plan.uplink || !plan.publish.is_empty();
+    (v4 && !forwards(FORWARD), forwards_v6(plan) && !forwards(FORWARD6))
 }
 
 /// Changes it: it is made anew when it differs, or when a node lacks its interface.
@@ -213,7 +283,13 @@ fn remove_host_side(instance: &str) -> Vec<Error> {
     errors.extend(link.err().filter(|e| !e.is_not_found()).map(Error::from));
     let name = table_name(instance);
     let table = Nft::open().and_then(|mut nft| {
-        if nft.tables()?.iter().any(|(_, table)| *table == name) { nft.delete(TableFamily::Ip, &name) } else { Ok(()) }
+        let tables = nft.tables()?;
+        for family in [TableFamily::Ip, TableFamily::Ip6] {
+            if tables.iter().any(|(of, table)| *of == family as u8 && *table == name) {
+                nft.delete(family, &name)?;
+            }
+        }
+        Ok(())
     });
     errors.extend(table.err().filter(|e| !e.is_unsupported()).map(Error::from));
     errors
@@ -222,8 +298,10 @@ fn remove_host_side(instance: &str) -> Vec<Error> {
 /// Removes what is left of it on the host.
 pub(crate) fn remove(instance: &str, record: Option<&Record>) -> Vec<Error> {
     let mut errors = remove_host_side(instance);
-    if record.is_some_and(|record| record.forwarding_off) {
-        errors.extend(sysctl::write_here(FORWARD, "0").err().map(Error::from));
+    for (off, key) in record.into_iter().flat_map(|r| [(r.forwarding_off, FORWARD), (r.forwarding6_off, FORWARD6)]) {
+        if off {
+            errors.extend(sysctl::write_here(key, "0").err().map(Error::from));
+        }
     }
     errors
 }

@@ -50,7 +50,9 @@ impl<'a> Want<'a> {
         let management =
             management.into_iter().flat_map(|a| [a.v4.map(IpNet::V4), a.v6.map(IpNet::V6)].into_iter().flatten());
         let uplink = match &topology.plan.management {
-            Some(plan) if plan.uplink && plan.nodes.contains_key(name) => vec![IpAddr::V4(plan.gateway)],
+            Some(plan) if plan.uplink && plan.nodes.contains_key(name) => {
+                [Some(IpAddr::V4(plan.gateway)), plan.gateway6.map(IpAddr::V6)].into_iter().flatten().collect()
+            }
             _ => Vec::new(),
         };
         Want {
@@ -233,7 +235,11 @@ fn settle_routes(want: &Want<'_>, have: &Have, batch: &mut Batch, changes: &mut 
     let mut wanted: Vec<RouteSpec> = want.node.routes.iter().filter_map(|route| route_spec(want, route)).collect();
     for gateway in &want.uplink {
         // Last of all: any default route of the lab's own comes first.
-        let mut spec = RouteSpec::new(IpNet::V4(ipnet::Ipv4Net::default()), vec![NextHop::via(*gateway)]);
+        let all = match gateway {
+            IpAddr::V4(_) => IpNet::V4(ipnet::Ipv4Net::default()),
+            IpAddr::V6(_) => IpNet::V6(ipnet::Ipv6Net::default()),
+        };
+        let mut spec = RouteSpec::new(all, vec![NextHop::via(*gateway)]);
         spec.metric = Some(UPLINK_METRIC);
         wanted.push(spec);
     }

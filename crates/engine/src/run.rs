@@ -83,14 +83,10 @@ pub fn up(plan: Plan, options: &Options, on: &mut dyn FnMut(Event)) -> Result<La
     }
 }
 
-/// The host must forward packets for this plan.
-fn needs_forwarding(plan: &Plan) -> bool {
-    plan.management.as_ref().is_some_and(|management| management.uplink || !management.publish.is_empty())
-}
-
 /// What is stored about a new instance.
 pub(crate) fn record(plan: &Plan, options: &Options) -> Record {
     let topology = Topology::new(plan);
+    let (forwarding_off, forwarding6_off) = management::forwarding_off(plan);
     let instance = Instance {
         name: plan.instance.to_string(),
         source: options.source.as_ref().map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone())),
@@ -108,7 +104,8 @@ pub(crate) fn record(plan: &Plan, options: &Options) -> Record {
         host: host::touches_host(&topology),
         moved: Vec::new(),
         stitched: Vec::new(),
-        forwarding_off: needs_forwarding(plan) && !management::forwards(),
+        forwarding_off,
+        forwarding6_off,
     }
 }
 

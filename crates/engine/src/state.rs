@@ -48,6 +48,9 @@ pub(crate) struct Record {
     /// The host forwarded nothing before the lab's uplink needed it to.
     #[serde(default)]
     pub(crate) forwarding_off: bool,
+    /// The same of IPv6.
+    #[serde(default)]
+    pub(crate) forwarding6_off: bool,
 }
 
 /// An instance's directory.

@@ -223,6 +223,7 @@ pub struct PublishPlan {
     pub port: u16,
     pub udp: bool,
     pub node: NodeName,
-    pub to: Ipv4Addr,
+    /// The node's address in the management network, of the family of `address`.
+    pub to: IpAddr,
     pub to_port: u16,
 }

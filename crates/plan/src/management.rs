@@ -76,8 +76,13 @@ pub(crate) fn plan(
         }
     }
     let publish = m.publish.iter().enumerate().filter_map(|(i, p)| {
-        let to = allocation.management.get(&p.node).and_then(|a| a.v4);
-        if to.is_none() {
+        let address = p.address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        let held = allocation.management.get(&p.node);
+        let to = held.and_then(|a| match address {
+            IpAddr::V4(_) => a.v4.map(|net| IpAddr::V4(net.addr())),
+            IpAddr::V6(_) => a.v6.map(|net| IpAddr::V6(net.addr())),
+        });
+        if to.is_none() && (held.is_none() || m.pool6.is_some() || address.is_ipv4()) {
             errors.push(PlanError::Value {
                 node: p.node.clone(),
                 what: "management.publish".into(),
@@ -85,14 +90,7 @@ pub(crate) fn plan(
                 at: steps!["management", "publish", i, "node"],
             });
         }
-        Some(PublishPlan {
-            address: p.address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
-            port: p.port,
-            udp: p.udp,
-            node: p.node.clone(),
-            to: to?.addr(),
-            to_port: p.node_port,
-        })
+        Some(PublishPlan { address, port: p.port, udp: p.udp, node: p.node.clone(), to: to?, to_port: p.node_port })
     });
     let publish = publish.collect();
     let gateway = match gateways[0] {

@@ -520,6 +520,21 @@ fn management(v: &mut Validator<'_>) {
                 );
             }
         }
+        match p.address {
+            Some(IpAddr::V6(address)) if address.is_loopback() => v.error(
+                at!(v, "management", "publish", i, "address"),
+                "the kernel lets no packet for ::1 leave the host, so no port of it can lead into a node",
+                "",
+                "publish at 127.0.0.1, or at an IPv6 address that the host has",
+            ),
+            Some(IpAddr::V6(address)) if m.pool6.is_none() => v.error(
+                at!(v, "management", "publish", i, "address"),
+                format!("{address} is IPv6, and the nodes have no IPv6 address in the management network"),
+                "",
+                "give the management network a `pool6`, such as fd00:20::/64, or publish at an IPv4 address",
+            ),
+            _ => {}
+        }
         for (key, port) in [("port", p.port), ("node-port", p.node_port)] {
             if port == 0 {
                 v.error(at!(v, "management", "publish", i, key), "port 0 is no port", "", "1 to 65535");

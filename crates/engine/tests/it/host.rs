@@ -166,6 +166,7 @@ fn a_management_network_with_uplink_and_ports() {
         assert_eq!(difference(lab.plan(), &options).unwrap(), []);
         apply(managed(false), &options, &mut |_| ()).unwrap();
         oracle::run(&b, "ping -c1 -W1 192.168.9.2").unwrap_err();
+        assert!(fetch(&outside, "192.168.9.1"), "from outside, without uplink");
         oracle::run(&host, "ping -c1 -W2 172.20.20.2").unwrap();
         drop(b);
         let keeper = lab.instance().keeper.unwrap();
@@ -264,4 +265,69 @@ fn a_physical_interface_moves_and_comes_back() {
     assert!(!run("ip -o link").contains(&card));
     end(lab, &options);
     assert!(eventually(Duration::from_secs(20), || state() == before), "{before}\n\n{}", state());
+}
+
+#[test]
+fn uplink_and_ports_over_ipv6() {
+    if !root() {
+        return;
+    }
+    let (host, outside) = world();
+    for (netns, command) in [
+        (&host, "ip addr add fd09::1/64 dev up0 nodad"),
+        (&outside, "ip addr add fd09::2/64 dev far nodad"),
+        (&host, "sysctl -qw net.ipv6.conf.all.forwarding=0"),
+    ] {
+        oracle::run(netns, command).unwrap();
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let options: Options = options(dir.path());
+    let both = |host: &Netns| format!("{}\n{}", state(host), oracle::run(host, "ip -6 route").unwrap());
+    let forwarding = || netloom_kernel::sysctl::read_here("net.ipv6.conf.all.forwarding").unwrap();
+    let before = both(&host);
+    let plan = |uplink: bool| {
+        let mut plan = managed(uplink);
+        let web = plan.nodes.get_mut("a").unwrap().processes.get_mut("web").unwrap();
+        web.argv[2] = "cd /etc && exec python3 -m http.server --bind :: 8080".into();
+        let management = plan.management.as_mut().unwrap();
+        management.v6 = Some("fd20::/64".parse().unwrap());
+        management.gateway6 = Some("fd20::1".parse().unwrap());
+        for (at, addresses) in management.nodes.values_mut().enumerate() {
+            addresses.v6 = Some(format!("fd20::{}/64", at + 2).parse().unwrap());
+        }
+        management.publish.push(PublishPlan {
+            address: "::".parse().unwrap(),
+            to: "fd20::2".parse().unwrap(),
+            ..management.publish[0].clone()
+        });
+        plan
+    };
+    host.run(|| {
+        let lab = start(plan(true), &options);
+        assert_eq!(forwarding(), "1");
+        let b = lab.netns("b").unwrap();
+        oracle::run(&b, "ping -c1 -W2 fd20::2").unwrap();
+        // The world has no route back: it answers the host, whose address this has.
+        oracle::run(&b, "ping -c1 -W2 fd09::2").unwrap();
+        let fetch = |netns: &Netns, from: &str| {
+            oracle::run(netns, &format!("curl -s -g -m 3 http://{from}:9090/hostname")).unwrap_or_default() == "a\n"
+        };
+        assert!(eventually(Duration::from_secs(60), || fetch(&outside, "[fd09::1]")), "from outside");
+        assert!(fetch(&outside, "192.168.9.1"), "from outside over IPv4");
+        assert_eq!(difference(lab.plan(), &options).unwrap(), []);
+        apply(plan(false), &options, &mut |_| ()).unwrap();
+        oracle::run(&b, "ping -c1 -W1 fd09::2").unwrap_err();
+        assert!(eventually(Duration::from_secs(5), || fetch(&outside, "[fd09::1]")), "from outside, without uplink");
+        drop(b);
+        end(lab, &options);
+        assert_eq!(forwarding(), "0");
+        // What a router tells would be forgotten by a host that forwards.
+        oracle::run(&host, "ip -6 route add default via fe80::9 dev up0 proto ra").unwrap();
+        let error = netloom_engine::up(plan(true), &options, &mut |_| ()).unwrap_err().to_string();
+        assert!(error.contains("learns its default route on up0") && error.contains("accept_ra=2"), "{error}");
+        assert_eq!(forwarding(), "0");
+        oracle::run(&host, "ip -6 route del default via fe80::9 dev up0 proto ra").unwrap();
+    })
+    .unwrap();
+    assert!(eventually(Duration::from_secs(5), || both(&host) == before), "{before}\n\n{}", both(&host));
 }

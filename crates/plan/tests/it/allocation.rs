@@ -138,7 +138,7 @@ links:
 #[test]
 fn management_names_and_ports() {
     let text = "\
-management: {pool: 172.30.0.0/29, pool6: 'fd30::/64', publish: [{port: 8080, node: b, node-port: 80}]}
+management: {pool: 172.30.0.0/29, pool6: 'fd30::/64', publish: [{port: 8080, node: b, node-port: 80}, {address: '::', port: 81, node: b, node-port: 82}]}
 nodes: {a: {}, b: {}, c: {management: false}}
 ";
     let p = planned(&lab(text), None);
@@ -146,6 +146,7 @@ nodes: {a: {}, b: {}, c: {management: false}}
     assert_eq!(m.gateway.to_string(), "172.30.0.1");
     assert_eq!(m.nodes["b"].v4.unwrap().to_string(), "172.30.0.3/29");
     assert_eq!(m.publish[0].to.to_string(), "172.30.0.3");
+    assert_eq!(m.publish[1].to.to_string(), "fd30::3");
     assert!(p.hosts_file.contains("172.30.0.2 a\nfd30::2 a\n") && !p.hosts_file.contains(" c\n"));
     let less = planned(&lab(&text.replace("a: {}, ", "")), Some(&p.allocation));
     assert_eq!(less.management.unwrap().nodes["b"].v4.unwrap().to_string(), "172.30.0.3/29");
