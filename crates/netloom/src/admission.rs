@@ -80,8 +80,32 @@ pub(crate) fn needs(plan: &Plan) -> Vec<Need> {
     ]
 }
 
-/// How many neighbours the machine remembers, those of all namespaces together (IPv6 has a table of its own, as large).
+/// How many neighbours the machine remembers, those of all namespaces together; IPv6 has a table of its own.
 const NEIGHBOURS: &str = "/proc/sys/net/ipv4/neigh/default/gc_thresh3";
+const NEIGHBOURS6: &str = "/proc/sys/net/ipv6/neigh/default/gc_thresh3";
+/// So many are enough for nearly every lab.
+const MANY: u64 = 8192;
+
+/// The sizes of the neighbour tables of IPv4 and IPv6; unknown in a network namespace that is not the machine's first.
+pub(crate) fn neighbours() -> [Option<u64>; 2] {
+    [number(NEIGHBOURS), number(NEIGHBOURS6)]
+}
+
+/// What sizes of the neighbour tables mean, and what to do where they are small; `ends` are those of the lab in question.
+pub(crate) fn neighbours_mean(limits: [Option<u64>; 2], ends: u64) -> (String, Option<String>) {
+    let [v4, v6] = limits.map(|limit| limit.map_or("unknown".into(), |limit| limit.to_string()));
+    let Some(least) = limits.into_iter().flatten().min() else {
+        return ("the limits can only be seen in the machine's own network namespace".into(), None);
+    };
+    let enough = MANY.max((ends * 2).next_power_of_two());
+    let found = format!(
+        "IPv4 {v4}, IPv6 {v6}, in all namespaces together: when more than {least} link ends talk at once, packets are lost (gc_thresh3)"
+    );
+    let remedy = (least < enough).then(|| {
+        format!("sysctl -w net.ipv4.neigh.default.gc_thresh3={enough} net.ipv6.neigh.default.gc_thresh3={enough}")
+    });
+    (found, remedy)
+}
 
 /// A lab in which every link talks may need more neighbours than that; an idle one does not, so this is told and refuses nothing.
 fn crowded(ends: u64, limit: Option<u64>) -> Option<String> {
@@ -153,6 +177,17 @@ mod tests {
         assert_eq!(crowded(6000, None), None);
         let told = crowded(1130, Some(1024)).expect("a sentence");
         assert!(told.contains("gc_thresh3=4096"), "{told}");
+    }
+
+    #[test]
+    fn the_sizes_of_neighbour_tables_are_told_with_a_remedy() {
+        let (found, remedy) = neighbours_mean([Some(1024), Some(512)], 0);
+        assert!(found.contains("IPv4 1024, IPv6 512") && found.contains("more than 512 link ends"), "{found}");
+        let sysctls = "sysctl -w net.ipv4.neigh.default.gc_thresh3=8192 net.ipv6.neigh.default.gc_thresh3=8192";
+        assert_eq!(remedy.as_deref(), Some(sysctls));
+        assert_eq!(neighbours_mean([Some(8192), Some(9000)], 100).1, None);
+        assert!(neighbours_mean([Some(8192), Some(9000)], 9000).1.is_some_and(|r| r.contains("gc_thresh3=32768")));
+        assert_eq!(neighbours_mean([None, None], 9000).1, None);
     }
 
     #[test]

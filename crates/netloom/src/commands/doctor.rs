@@ -20,20 +20,22 @@ pub(crate) fn run(context: &Context, args: &Doctor) -> Result<Exit> {
     progress.finish();
     let frr = host::frr();
     // With a lab file: is there room for that lab?
-    let needs = match args.lab.file() {
-        None => Vec::new(),
+    let (needs, ends) = match args.lab.file() {
+        None => (Vec::new(), 0),
         Some(_) => {
             let file = context.file(args.lab.file())?;
             let loaded = host::load_shown(context, &file, &args.lab.lab.set)?;
-            admission::needs(&host::plan_anywhere(&loaded, args.lab.lab.name.as_deref())?)
+            let plan = host::plan_anywhere(&loaded, args.lab.lab.name.as_deref())?;
+            (admission::needs(&plan), plan.links.len() as u64 * 2)
         }
     };
+    let [ipv4, ipv6] = admission::neighbours();
     let missing = found.iter().any(|f| f.required && !f.available) || needs.iter().any(|n| !n.fits());
     let exit = if missing { Exit::Environment } else { Exit::Ok };
     if t.format.is_machine() {
         t.document(&json!({
             "kernel": machine::kernel_release(), "processors": machine::cpus(), "memory": machine::memory().ok(), "root": netloom_kernel::process::is_root(),
-            "features": found, "needs": needs,
+            "features": found, "needs": needs, "neighbours": {"ipv4": ipv4, "ipv6": ipv6},
             "frr": frr.as_ref().map(|f| json!({"version": format!("{}.{}", f.version.0, f.version.1), "directory": f.directory, "daemons": f.daemons})),
         }));
         return Ok(exit);
@@ -72,6 +74,9 @@ pub(crate) fn run(context: &Context, args: &Doctor) -> Result<Exit> {
             line(context, Mark::Absent, "frr", "nodes of kind frr", "not installed", "Debian, Ubuntu: apt install frr")
         }
     }
+    let (means, remedy) = admission::neighbours_mean([ipv4, ipv6], ends);
+    let mark = if remedy.is_none() { Mark::Fine } else { Mark::Absent };
+    line(context, mark, "neighbours", "large labs in which everyone talks", &means, &remedy.unwrap_or_default());
     for n in &needs {
         line(context, if n.fits() { Mark::Fine } else { Mark::Missing }, "room", "the lab", &n.sentence(), n.remedy);
     }
