@@ -57,13 +57,28 @@ pub(crate) fn load_shown(context: &Context, file: &Path, set: &[String]) -> Resu
 pub(crate) fn plan(loaded: &Loaded, name: Option<&str>, previous: Option<&Allocation>) -> Result<Plan> {
     // Asking FRR for its version costs a process: only where it matters.
     let routers = loaded.lab.spec.nodes.values().any(|n| n.kind == NodeKind::Frr);
-    let facts = Facts { frr: if routers { frr() } else { None }, rootless: netloom_kernel::mount::in_user_namespace() };
+    let facts = Facts {
+        frr: if routers { frr() } else { None },
+        rootless: netloom_kernel::mount::in_user_namespace(),
+        directories: directories(),
+    };
     with_facts(loaded, name, previous, &facts)
 }
 
 /// The plan for a host that has everything: for looking at a lab where it will not run.
 pub(crate) fn plan_anywhere(loaded: &Loaded, name: Option<&str>) -> Result<Plan> {
     with_facts(loaded, name, None, &Facts::complete())
+}
+
+/// As [`plan_anywhere`], but that files go where nodes of this host can have them.
+pub(crate) fn plan_files_here(loaded: &Loaded, name: Option<&str>) -> Result<Plan> {
+    with_facts(loaded, name, None, &Facts { directories: directories(), ..Facts::complete() })
+}
+
+/// The directories in this host's root; links to directories are as good.
+fn directories() -> Option<BTreeSet<String>> {
+    let entries = std::fs::read_dir("/").ok()?.flatten().filter(|entry| entry.path().is_dir());
+    Some(entries.filter_map(|entry| entry.file_name().into_string().ok()).collect())
 }
 
 fn with_facts(loaded: &Loaded, name: Option<&str>, previous: Option<&Allocation>, facts: &Facts) -> Result<Plan> {

@@ -105,6 +105,14 @@ fn one(error: &PlanError, places: &Places) -> Said {
             nodes: vec![node.clone()],
             ..said(places.value(&steps!["nodes", node, "kind"]), "FRR is not installed on this host".into())
         },
+        PlanError::NoDirectory { node, path, top } => Said {
+            help: format!("make it (`mkdir {top}`), or put the file below another directory, such as /etc or /opt"),
+            nodes: vec![node.clone()],
+            ..said(
+                places.key(&steps!["nodes", node, "files", path.as_str()]),
+                format!("a node sees the root directory of its host, and this host has no {top}"),
+            )
+        },
         PlanError::NoDaemon { node, daemon, directory, known } => {
             let asks = match daemon.as_str() {
                 "bgpd" => "bgp",

@@ -42,6 +42,12 @@ pub enum PlanError {
         "{node} is of kind frr, and FRR is not installed on this host; install it (Debian, Ubuntu: `apt install frr`)"
     )]
     NoFrr { node: NodeName },
+    /// A file in a place that nodes cannot have.
+    #[error(
+        "{node}: {path} cannot be: a node sees the root directory of its host, and this host has no {top}; make it (`mkdir {top}`), or \
+         put the file below another directory, such as /etc or /opt"
+    )]
+    NoDirectory { node: NodeName, path: String, top: String },
     /// A daemon that is not installed.
     #[error("{node} needs FRR's {daemon}, and {directory} has none; there are: {known}")]
     NoDaemon { node: NodeName, daemon: String, directory: String, known: String },
@@ -101,7 +107,7 @@ pub enum PlanError {
 impl PlanError {
     /// Whether the host lacks something, and the lab may well be right.
     pub fn is_of_host(&self) -> bool {
-        matches!(self, PlanError::NoFrr { .. } | PlanError::NoDaemon { .. })
+        matches!(self, PlanError::NoFrr { .. } | PlanError::NoDaemon { .. } | PlanError::NoDirectory { .. })
     }
 
     /// Whether this is a mistake of the text at its place, whatever else is wrong with the lab.

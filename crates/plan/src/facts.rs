@@ -9,6 +9,8 @@ pub struct Facts {
     pub frr: Option<FrrFacts>,
     /// True inside a user namespace that maps only root: nothing may change its user, files belong to root.
     pub rootless: bool,
+    /// Names of the directories in the host's root. `None` when that is not known: then all are there.
+    pub directories: Option<BTreeSet<String>>,
 }
 
 /// An installed FRR.
@@ -44,6 +46,6 @@ impl Facts {
     /// A host that has everything: for looking at a lab (`validate`, `graph`) where it will not run, and for tests.
     pub fn complete() -> Facts {
         let daemons = crate::routing::DAEMONS.iter().map(|d| d.name).filter(|name| *name != "mgmtd");
-        Facts { frr: Some(FrrFacts::debian((8, 4), daemons)), rootless: false }
+        Facts { frr: Some(FrrFacts::debian((8, 4), daemons)), rootless: false, directories: None }
     }
 }

@@ -33,6 +33,14 @@ pub(crate) fn plan(
 ) -> NodePlan {
     let (sysctls, optional_sysctls) = sysctls(view, name, node);
     let mut files = files(renderer, name, node, errors);
+    for path in node.files.keys() {
+        let top = path.split('/').find(|part| !part.is_empty());
+        if let (Some(top), Some(there)) = (top, &facts.directories)
+            && !there.contains(top)
+        {
+            errors.push(PlanError::NoDirectory { node: name.clone(), path: path.clone(), top: format!("/{top}") });
+        }
+    }
     let mut processes: IndexMap<String, ProcessPlan> = IndexMap::new();
     let mut daemons = Vec::new();
     let mut routes = Vec::new();

@@ -15,7 +15,7 @@ pub(crate) fn run(context: &Context, args: &Validate) -> Result<Exit> {
     let file = context.file(args.lab.file())?;
     // What only the plan can see too: pools that are too small, templates that do not render.
     let planned = host::load(&file, &args.lab.lab.set)
-        .and_then(|loaded| host::plan_anywhere(&loaded, args.lab.lab.name.as_deref()).map(|plan| (loaded, plan)));
+        .and_then(|loaded| host::plan_files_here(&loaded, args.lab.lab.name.as_deref()).map(|plan| (loaded, plan)));
     let (loaded, plan) = match planned {
         Ok(both) => both,
         Err(failure) => {

@@ -225,3 +225,18 @@ fn what_only_planning_finds_is_said_as_the_rest_and_with_it() {
     let (_, _, stderr) = out(&place.netloom(&["validate"]));
     assert!(stderr.contains("ghost") && stderr.contains("nmae") && stderr.contains("3 errors"), "{stderr}");
 }
+
+#[test]
+fn a_file_below_a_directory_the_host_lacks_is_refused() {
+    let place = Place::new();
+    let lab = TWO.replace("a: {}", "a: {files: {/no-such-place/x/y: hello, /etc/fine: hello}}");
+    fs::write(place.path("lab.yaml"), lab).unwrap();
+    for command in [&["validate"][..], &["ci"], &["up", "--dry-run"]] {
+        let (code, stdout, stderr) = out(&place.netloom(command));
+        assert_ne!(code, 0, "{command:?}: {stdout}");
+        let said = format!("{stdout}{stderr}");
+        assert!(said.contains("this host has no /no-such-place") && said.contains("mkdir"), "{command:?}: {said}");
+        assert!(!said.contains("/etc/fine\""), "{said}");
+    }
+    assert!(!place.run_dir().exists() && !std::path::Path::new("/no-such-place").exists());
+}

@@ -55,15 +55,28 @@ fn every_error_of_a_plan_is_said_with_its_place() {
         snapshot(&format!("bad-{}", name.trim_end_matches(".yaml")), &told);
     }
     // What the host lacks.
-    let few = Facts { frr: Some(FrrFacts::debian((8, 4), ["zebra", "staticd"])), rootless: false };
-    for (name, facts) in [("bad-no-frr", Facts { frr: None, rootless: false }), ("bad-no-daemon", few)] {
+    let few = Facts { frr: Some(FrrFacts::debian((8, 4), ["zebra", "staticd"])), ..Facts::complete() };
+    for (name, facts) in [("bad-no-frr", Facts { frr: None, ..Facts::complete() }), ("bad-no-daemon", few)] {
         let (errors, told) = found("values.yaml", &facts);
         kinds.extend(errors.iter().map(kind));
         snapshot(name, &told);
     }
+    let roots = Some(["usr".to_owned()].into());
+    let (errors, told) = found("values.yaml", &Facts { directories: roots, ..Facts::complete() });
+    kinds.extend(errors.iter().map(kind));
+    snapshot("bad-no-directory", &told);
     // Two kinds never pass the reader: it says them itself.
-    let expected =
-        ["ConfigLine", "NoDaemon", "NoFrr", "OspfAreas", "PoolExhausted", "SegmentFull", "Template", "Value"];
+    let expected = [
+        "ConfigLine",
+        "NoDaemon",
+        "NoDirectory",
+        "NoFrr",
+        "OspfAreas",
+        "PoolExhausted",
+        "SegmentFull",
+        "Template",
+        "Value",
+    ];
     assert_eq!(kinds, expected.map(String::from).into());
 }
 
