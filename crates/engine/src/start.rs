@@ -88,13 +88,25 @@ pub(crate) fn needs_start(node: &NodePlan) -> bool {
 /// Populates nodes that run something until their links are made. Only to save time: who starts a node populates it where that
 /// has not happened, and tells what is wrong. Groups with limits come before the first process, and so with the start.
 pub(crate) fn populate(plan: &Plan, dir: &Dir, wired: &AtomicBool) {
+    // So many that the keeper never waits for this thread, so few that this thread is soon done.
+    const AHEAD: usize = 16;
     let Some(mut client) = dir.keeper() else { return };
+    let mut tickets = VecDeque::new();
     for (name, node) in plan.nodes.iter().filter(|(_, node)| node.populated && limits(node) == Limits::default()) {
-        let done = client.start(node_spec(name, node, Vec::new()), Vec::new());
-        if wired.load(Ordering::Relaxed) || matches!(done, Err(netloom_runtimes::Error::NoKeeper { .. })) {
-            return;
+        if wired.load(Ordering::Relaxed) {
+            break;
+        }
+        match client.begin_start(node_spec(name, node, Vec::new()), Vec::new()) {
+            Ok(ticket) => tickets.push_back(ticket),
+            Err(_) => return,
+        }
+        if tickets.len() == AHEAD
+            && let Some(ticket) = tickets.pop_front()
+        {
+            drop(client.finish(ticket));
         }
     }
+    tickets.into_iter().for_each(|ticket| drop(client.finish(ticket)));
 }
 
 /// Starts `nodes` (in the plan's order) and waits until they are ready. Goes on after a failure where nothing depends on it.
