@@ -122,8 +122,8 @@ impl Slices {
                     Needed::Node(name) => name.to_string(),
                 },
                 at: match needed {
-                    Needed::Link(_, l) => steps!["links", l],
-                    Needed::Node(name) => steps!["nodes", name],
+                    Needed::Link(_, l) => steps!["links", l].into(),
+                    Needed::Node(name) => steps!["nodes", name].into(),
                 },
             });
         }
@@ -384,7 +384,7 @@ fn segment_hosts(
                 segment: segment.lans[0].clone(),
                 net: net.to_string(),
                 end: t.endpoint(e).end().to_string(),
-                at: steps!["links", e.0, "endpoints", e.1, "interface"],
+                at: steps!["links", e.0, "endpoints", e.1, "interface"].into(),
             });
             return;
         }

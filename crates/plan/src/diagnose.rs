@@ -127,7 +127,7 @@ fn one(error: &PlanError, places: &Places) -> Said {
             }
         }
         PlanError::ConfigLine { node, what, line, text, why, template } => {
-            let mut at = steps!["nodes", node];
+            let mut at = Vec::from(steps!["nodes", node]);
             at.extend(dotted(what));
             let (why, help) = why.split_once("; ").unwrap_or((why, ""));
             Said {
@@ -137,7 +137,7 @@ fn one(error: &PlanError, places: &Places) -> Said {
             }
         }
         PlanError::Template { node, what, line, before, text, message, help } => {
-            let mut at = steps!["nodes", node];
+            let mut at = Vec::from(steps!["nodes", node]);
             match what.strip_prefix('/') {
                 Some(_) => at.extend(steps!["files", what.as_str(), "content"]),
                 None => at.extend(dotted(what)),

@@ -123,6 +123,6 @@ impl PlanError {
 
 /// A path below `spec`.
 macro_rules! steps {
-    ($($step:expr),* $(,)?) => { vec![$(netloom_api::places::Step::from($step)),*] };
+    ($($step:expr),* $(,)?) => { [$(netloom_api::places::Step::from($step)),*] };
 }
 pub(crate) use steps;

@@ -64,7 +64,7 @@ pub(crate) fn plan(
                     capacity: space.capacity(full),
                     taken: space.count,
                     needed: name.to_string(),
-                    at: steps!["nodes", *name],
+                    at: steps!["nodes", *name].into(),
                 });
                 break;
             };
@@ -87,7 +87,7 @@ pub(crate) fn plan(
                 node: p.node.clone(),
                 what: "management.publish".into(),
                 why: format!("port {} cannot lead to a node that takes no part in the management network", p.port),
-                at: steps!["management", "publish", i, "node"],
+                at: steps!["management", "publish", i, "node"].into(),
             });
         }
         Some(PublishPlan { address, port: p.port, udp: p.udp, node: p.node.clone(), to: to?, to_port: p.node_port })

@@ -69,7 +69,7 @@ pub(crate) fn plan(
                 node: name.clone(),
                 what: format!("run.{process}"),
                 why: "FRR's daemon of this name runs here already; choose another name".into(),
-                at: steps!["nodes", name, "run", process.as_str()],
+                at: steps!["nodes", name, "run", process.as_str()].into(),
             });
             continue;
         }
@@ -200,7 +200,7 @@ fn files(
                     node: name.clone(),
                     what: format!("files.{path}.mode"),
                     why: format!("{:?} is no octal number such as \"0644\"", spec.mode.as_deref().unwrap_or_default()),
-                    at: steps!["nodes", name, "files", path.as_str(), "mode"],
+                    at: steps!["nodes", name, "files", path.as_str(), "mode"].into(),
                 });
                 continue;
             }

@@ -239,7 +239,7 @@ fn timers(name: &NodeName, bgp: &Bgp, errors: &mut Vec<PlanError>) -> (u64, u64)
                 why: format!(
                     "{span} is not a whole number of seconds up to 65535, which is all BGP can say (RFC 4271 §4.2)"
                 ),
-                at: steps!["nodes", name, "bgp", what],
+                at: steps!["nodes", name, "bgp", what].into(),
             });
         }
         span.0.as_secs()

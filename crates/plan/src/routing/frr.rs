@@ -156,7 +156,7 @@ fn daemon_files(
                     "{extra:?} is no FRR daemon; there are {}",
                     DAEMONS.iter().map(|d| d.name).collect::<Vec<_>>().join(", ")
                 ),
-                at: steps!["nodes", name, "config", "daemons", i],
+                at: steps!["nodes", name, "config", "daemons", i].into(),
             }),
         }
     }
@@ -213,7 +213,7 @@ fn static_route(name: &NodeName, index: usize, route: &StaticRoute, o: &mut Stri
                 node: name.clone(),
                 what: format!("routes: {to}: metric"),
                 why: format!("{metric} is outside 1 to 255: on a router the metric of a static route is FRR's administrative distance"),
-                at: steps!["nodes", name, "routes", index, "metric"],
+                at: steps!["nodes", name, "routes", index, "metric"].into(),
             });
         }
         let _ = write!(o, " {metric}");

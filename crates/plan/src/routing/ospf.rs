@@ -94,7 +94,7 @@ fn interface(view: &View<'_>, end: End, ospf: &Ospf, errors: &mut Vec<PlanError>
                 link: view.t.lab.spec.links[end.0].id(),
                 a: area,
                 b: other,
-                at: steps!["links", end.0],
+                at: steps!["links", end.0].into(),
                 nodes: [endpoint.node.clone(), (*neighbour).clone()],
             });
         }
@@ -119,7 +119,7 @@ fn timers(name: &NodeName, ospf: &Ospf, errors: &mut Vec<PlanError>) -> (u64, u6
                 node: name.clone(),
                 what: format!("ospf.{what}"),
                 why: format!("{span} is not a whole number of seconds from 1 to 65535, which is all OSPF can say (RFC 2328 §A.3.2)"),
-                at: steps!["nodes", name, "ospf", what],
+                at: steps!["nodes", name, "ospf", what].into(),
             });
         }
         Some(span.0.as_secs().max(1))
