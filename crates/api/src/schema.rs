@@ -3,6 +3,8 @@
 //! It is made from the types. [`canonical`] is the long form; [`schema`] is what people write: the same with short forms and the keys that
 //! exist only in files of people (`vars`, `include`, `defaults`, `kinds`, `groups`, `matrix`, `source`).
 
+use std::sync::LazyLock;
+
 use serde_json::{Map, Value, json};
 
 use crate::lab::Lab;
@@ -10,6 +12,12 @@ use crate::load::short;
 
 /// Schema of the canonical form.
 pub fn canonical() -> Value {
+    // Made once: it takes longer than reading a small lab, and both forms need it.
+    static MADE: LazyLock<Value> = LazyLock::new(make);
+    MADE.clone()
+}
+
+fn make() -> Value {
     let mut schema = serde_json::to_value(schemars::schema_for!(Lab)).unwrap_or_default();
     // Keys that are more than words; schemars knows them as strings only.
     for (def, field, format) in [
