@@ -17,7 +17,7 @@ NETLOOM   := $(or $(CARGO_TARGET_DIR),target)/release/netloom
 LAB       ?= examples/clos-bgp/lab.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-demo setup-bench build demo test test-rust test-vm test-setup bench soak gates lint deny generate
+.PHONY: help setup setup-demo setup-bench build demo test test-rust test-vm test-setup bench soak fuzz gates lint deny generate
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,8 +51,12 @@ test-setup: setup ## Prove the set-up on a bare Debian made by debootstrap (a mi
 bench: setup-bench build ## Measure against the floor, ip, mininet and hand-made links; fails below the goals
 	$(CARGO) dev bench
 
-soak: setup ## Repeat the chaos tests with many more seeded kills (SOAK=runs)
+soak: setup ## Repeat the chaos tests with many more seeded kills (SOAK=runs), and fuzz for long
 	NETLOOM_CHAOS=$(or $(SOAK),2000) $(CARGO) test --workspace --locked $(RUNNER) -- chaos --nocapture
+	FUZZ_SECONDS=$(or $(FUZZ_SECONDS),600) tools/fuzz.sh
+
+fuzz: ## Feed every reader of foreign bytes with made-up ones (FUZZ_SECONDS each, 60; FUZZ=targets)
+	FUZZ_SECONDS=$(or $(FUZZ_SECONDS),60) tools/fuzz.sh $(FUZZ)
 
 gates: ## The fast gates: formatting, clippy, direction of the crates, generated files
 	$(CARGO) fmt --all --check

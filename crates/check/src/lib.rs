@@ -16,6 +16,9 @@ pub mod ask;
 pub mod error;
 pub mod expect;
 pub mod fault;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzz;
 pub mod observe;
 pub mod probe;
 pub mod resolve;

@@ -28,6 +28,9 @@ pub mod epoll;
 pub mod error;
 pub mod ethtool;
 pub mod features;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzz;
 pub mod mac;
 pub mod machine;
 pub mod mount;

@@ -125,7 +125,7 @@ impl Vty {
 }
 
 /// The answer in `bytes`, once it is whole. Text holds no NUL, so the first three in a row end it.
-fn complete(bytes: &[u8]) -> Option<Answer> {
+pub(crate) fn complete(bytes: &[u8]) -> Option<Answer> {
     let (text, end) = bytes.split_at(bytes.len().checked_sub(4)?);
     match end {
         [0, 0, 0, status] => Some(Answer { text: String::from_utf8_lossy(text).into_owned(), status: *status }),

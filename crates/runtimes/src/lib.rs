@@ -15,6 +15,9 @@ mod error;
 pub mod exec;
 mod files;
 pub mod frr;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzz;
 mod init;
 pub mod keeper;
 mod program;

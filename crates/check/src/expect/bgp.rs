@@ -91,7 +91,7 @@ fn who(peer: &str, node: &NodeName, context: &Context<'_>) -> Option<NodeName> {
 }
 
 /// Every neighbour of a summary and its state, in lower case. A neighbour of several address families is one session.
-fn sessions(json: &Value) -> BTreeMap<String, String> {
+pub(crate) fn sessions(json: &Value) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     let Some(map) = json.as_object() else {
         return found;

@@ -12,7 +12,7 @@ use crate::verdict::Cause;
 
 /// A neighbour as a daemon tells it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Neighbour {
+pub(crate) struct Neighbour {
     router_id: String,
     address: Option<IpAddr>,
     interface: Option<String>,
@@ -106,7 +106,7 @@ fn who(n: &Neighbour, node: &NodeName, context: &Context<'_>) -> Option<NodeName
 
 /// FRR 8.4 and 10: `neighbors` is an object of router id → list (ospfd) or a list (ospf6d); the state stands in `nbrState`, else `state`, as
 /// `Full/DR`.
-fn neighbours(json: &Value) -> Vec<Neighbour> {
+pub(crate) fn neighbours(json: &Value) -> Vec<Neighbour> {
     let mut found = Vec::new();
     let one = |id: Option<&String>, v: &Value| {
         let text = |keys: &[&str]| keys.iter().find_map(|k| v[*k].as_str()).map(str::to_string);

@@ -113,6 +113,16 @@ fn rcode(code: u16) -> String {
     }
 }
 
+/// For the fuzzer: bytes as an answer.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn read_any(bytes: &[u8]) {
+    if let Ok(message) = Message::from_vec(bytes) {
+        for kind in message.answers.iter().map(hickory_proto::rr::Record::record_type) {
+            read(&message, kind, Duration::ZERO);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -157,6 +157,16 @@ fn dechunk(mut rest: &[u8]) -> Vec<u8> {
     out
 }
 
+/// For the fuzzer: bytes as an answer, also as one that is still coming.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn read_any(bytes: &[u8]) {
+    let (whole, read) = (complete(bytes), parse(bytes));
+    assert!(!whole || read.is_ok(), "whole, and cannot be read");
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        let _ = url(text);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

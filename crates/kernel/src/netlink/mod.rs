@@ -418,6 +418,12 @@ impl AsFd for Socket {
     }
 }
 
+/// For the fuzzer: a message as each of the kernel's own answers.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn read_any(message: &Message<'_>) {
+    let _ = (answer(message, ""), done_status(message, ""), is_batch_begin(message));
+}
+
 /// Reads an `NLMSG_ERROR` message: zero is an acknowledgement.
 fn answer(message: &Message<'_>, doing: &str) -> Result<()> {
     let code = u32_at(message.payload, 0).unwrap_or_default() as i32;
@@ -430,7 +436,11 @@ fn answer(message: &Message<'_>, doing: &str) -> Result<()> {
         let len = u32_at(message.payload, 4).unwrap_or_default() as usize;
         skip = 4 + wire::align(len.max(HEADER));
     }
-    Err(Error::Kernel { doing: doing.to_owned(), errno: -code, text: extended_text(message.payload.get(skip..)) })
+    Err(Error::Kernel {
+        doing: doing.to_owned(),
+        errno: code.wrapping_neg(),
+        text: extended_text(message.payload.get(skip..)),
+    })
 }
 
 /// Reads an `NLMSG_DONE` message, which carries the dump's own status.
@@ -439,7 +449,11 @@ fn done_status(message: &Message<'_>, doing: &str) -> Result<()> {
     if code >= 0 {
         return Ok(());
     }
-    Err(Error::Kernel { doing: doing.to_owned(), errno: -code, text: extended_text(message.payload.get(4..)) })
+    Err(Error::Kernel {
+        doing: doing.to_owned(),
+        errno: code.wrapping_neg(),
+        text: extended_text(message.payload.get(4..)),
+    })
 }
 
 fn extended_text(attributes: Option<&[u8]>) -> Option<String> {

@@ -218,6 +218,13 @@ impl AsFd for Rtnl {
     }
 }
 
+/// For the fuzzer: a message as every kind of answer.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn read_any(message: &crate::netlink::Message<'_>) {
+    let _ = (dump::link(message), dump::address(message), dump::route(message));
+    let _ = (dump::neighbour(message), dump::rule(message), tc::read_qdisc(message), tc::read_filter(message));
+}
+
 fn get(kind: u16, header: &[u8], doing: &str) -> Batch {
     let mut batch = Batch::new();
     let message = batch.begin(kind, 0, doing.to_owned());

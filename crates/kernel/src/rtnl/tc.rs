@@ -308,16 +308,7 @@ impl Rtnl {
     pub fn filters(&mut self, index: u32, hook: Hook) -> Result<Vec<Filter>> {
         let header = tcmsg(index, 0, hook as u32, 0);
         let request = || super::get(RTM_GETTFILTER, &header, "read the filters");
-        self.socket.dump(request, |message| {
-            let header = message.payload.get(..20)?;
-            let kind = Attributes(message.payload.get(20..)?).find(|a| a.kind == TCA_KIND)?.str();
-            Some(Filter {
-                index: u32_at(header, 4)?,
-                kind,
-                priority: (u32_at(header, 16)? >> 16) as u16,
-                handle: u32_at(header, 8)?,
-            })
-        })
+        self.socket.dump(request, read_filter)
     }
 }
 
@@ -421,7 +412,18 @@ fn write_action(w: &mut Writer, action: Action) {
     w.end_nest(options);
 }
 
-fn read_qdisc(message: &Message<'_>) -> Option<Qdisc> {
+pub(super) fn read_filter(message: &Message<'_>) -> Option<Filter> {
+    let header = message.payload.get(..20)?;
+    let kind = Attributes(message.payload.get(20..)?).find(|a| a.kind == TCA_KIND)?.str();
+    Some(Filter {
+        index: u32_at(header, 4)?,
+        kind,
+        priority: (u32_at(header, 16)? >> 16) as u16,
+        handle: u32_at(header, 8)?,
+    })
+}
+
+pub(super) fn read_qdisc(message: &Message<'_>) -> Option<Qdisc> {
     if message.kind != RTM_NEWQDISC {
         return None;
     }
