@@ -76,6 +76,12 @@ pub fn source(plan: &Plan, node: &NodeName, v6: bool) -> Option<IpAddr> {
     loopback.map(|net| net.addr()).find(|a| a.is_ipv6() == v6 && !is_link_local(*a))
 }
 
+/// The node that has an address, unless several have it.
+pub fn only_owner(plan: &Plan, address: IpAddr) -> Option<NodeName> {
+    let mut owners = plan.nodes.keys().filter(|n| addresses(plan, n).contains(&address));
+    owners.next().filter(|_| owners.next().is_none()).cloned()
+}
+
 /// Which node has an address.
 #[derive(Debug, Clone, Default)]
 pub struct Owners(HashMap<IpAddr, NodeName>);

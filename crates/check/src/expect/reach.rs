@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use netloom_api::test::{Outcome, Proto, ReachExpect, Selector, Target};
 use netloom_api::values::NodeName;
 
-use super::acl::{self, Snapshot};
+use super::acl::{Risen, Snapshot};
 use super::{Check, Context, Looked, denied};
 use crate::error::Result;
 use crate::probe::{self, Answer, Job, Place};
@@ -165,7 +165,7 @@ pub(super) fn judge(context: &Context<'_>, pairs: &[Pair], wanted: Outcome, coun
     for _ in 0..count {
         rounds.push(probe::run(&jobs, context.patience, context.world.nonce())?);
     }
-    let risen = Snapshot::take(context.world)?.risen_since(&before);
+    let risen = Snapshot::take(context.world)?.risen_since(&before, context.world.plan());
     let mut rtts: Vec<f64> = Vec::new();
     for (i, pair) in pairs.iter().enumerate() {
         let answers: Vec<&Answer> = rounds.iter().map(|r| &r[i]).collect();
@@ -194,13 +194,7 @@ pub(super) fn judge(context: &Context<'_>, pairs: &[Pair], wanted: Outcome, coun
 }
 
 /// [`Cause::Ok`] when the answer is what was wanted, else why not.
-fn verdict(
-    wanted: Outcome,
-    answer: &Answer,
-    pair: &Pair,
-    context: &Context<'_>,
-    risen: &[(acl::RuleId, u64)],
-) -> Cause {
+fn verdict(wanted: Outcome, answer: &Answer, pair: &Pair, context: &Context<'_>, risen: &Risen) -> Cause {
     let unexpected =
         || Cause::Present { detail: format!("it answered, although it should be {}", outcome_word(wanted)) };
     let named = explain(&answer.cause, pair, context, risen);
@@ -223,13 +217,13 @@ fn verdict(
 }
 
 /// A cause with what else is known: the rule that counted it, the node that has an address.
-pub(super) fn explain(cause: &Cause, pair: &Pair, context: &Context<'_>, risen: &[(acl::RuleId, u64)]) -> Cause {
+pub(super) fn explain(cause: &Cause, pair: &Pair, context: &Context<'_>, risen: &Risen) -> Cause {
     let sources = resolve::addresses(context.world.plan(), &pair.from);
-    let rule = risen.iter().find(|(id, _)| acl::matches(&id.rule, pair.proto, &sources, pair.target));
-    match (cause, rule) {
+    let rules = risen.stopping((&pair.from, pair.to.as_ref()), pair.proto, &sources, pair.target);
+    match (cause, rules.first()) {
         // A silence, a reset or a prohibition while a rule that speaks of this probe counted.
-        (Cause::TimedOut | Cause::Refused | Cause::Prohibited { .. } | Cause::Denied { .. }, Some((id, _))) => {
-            Cause::Denied { by: id.to_string() }
+        (Cause::TimedOut | Cause::Refused | Cause::Prohibited { .. } | Cause::Denied { .. }, Some(rule)) => {
+            Cause::Denied { by: rule.id.to_string() }
         }
         (other, _) => context.owners.name_cause(other.clone()),
     }

@@ -14,7 +14,7 @@ use netloom_kernel::sock;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::error::{Error, Result};
-use crate::probe::{Answer, Job, Listener, cause};
+use crate::probe::{Answer, Job, Line, Listener, cause};
 use crate::verdict::Cause;
 
 /// Connections under way at the same time.
@@ -27,10 +27,9 @@ const LISTENERS: usize = 256;
 ///
 /// # Errors
 /// When a namespace cannot be entered or sockets cannot be made.
-pub fn run(jobs: &[&Job], patience: Duration, nonce: u64) -> Result<Vec<Answer>> {
-    let mut answers: Vec<Option<Answer>> = vec![None; jobs.len()];
+pub(super) fn run(jobs: &[&Job], patience: Duration, nonce: u64, line: Line<'_>) -> Result<()> {
     let mut rest: VecDeque<usize> = (0..jobs.len()).collect();
-    while !rest.is_empty() {
+    while !rest.is_empty() && !line.stopped() {
         let mut batch = Batch::default();
         let mut later = VecDeque::new();
         while let Some(i) = rest.pop_front() {
@@ -47,10 +46,10 @@ pub fn run(jobs: &[&Job], patience: Duration, nonce: u64) -> Result<Vec<Answer>>
                 later.push_back(i);
             }
         }
-        batch.run(jobs, patience, nonce, &mut answers)?;
+        batch.run(jobs, patience, nonce, &line)?;
         rest = later;
     }
-    Ok(answers.into_iter().map(|a| a.unwrap_or_else(|| Answer::failed(Cause::TimedOut))).collect())
+    Ok(())
 }
 
 type Key = (String, SocketAddr, bool);
@@ -133,7 +132,7 @@ struct Batch {
 }
 
 impl Batch {
-    fn run(&self, jobs: &[&Job], patience: Duration, nonce: u64, answers: &mut [Option<Answer>]) -> Result<()> {
+    fn run(&self, jobs: &[&Job], patience: Duration, nonce: u64, line: &Line<'_>) -> Result<()> {
         let servers: Vec<(&Socket, bool)> = self
             .listeners
             .iter()
@@ -151,17 +150,21 @@ impl Batch {
             {
                 match self.start(jobs, job, nonce)? {
                     Ok(client) => clients.push(client),
-                    Err(answer) => answers[job] = Some(answer),
+                    Err(answer) => line.answer(job, answer),
                 }
             }
             let now = Instant::now();
+            let stopped = line.stopped();
             clients.retain(|c| {
-                let over = now.duration_since(c.started) >= patience;
+                let over = stopped || now.duration_since(c.started) >= patience;
                 if over {
-                    answers[c.job] = Some(Answer { cause: Cause::TimedOut, rtt: None, listener: c.listener });
+                    line.answer(c.job, Answer { cause: Cause::TimedOut, rtt: None, listener: c.listener });
                 }
                 !over
             });
+            if stopped {
+                return Ok(());
+            }
             let Some(first) = clients.iter().map(|c| c.started).min() else {
                 continue;
             };
@@ -174,7 +177,7 @@ impl Batch {
                 let connecting = c.connected.is_none() && !port(jobs[c.job]).1;
                 (c.socket.as_fd(), if connecting { Interest::WRITE } else { Interest::READ })
             }));
-            let ready = poll(&fds, Some(left))?;
+            let ready = poll(&fds, Some(line.wait(left)))?;
             drop(fds);
             let (ready_servers, rest) = ready.split_at(servers.len());
             let (ready_accepted, ready_clients) = rest.split_at(accepted.len());
@@ -189,7 +192,7 @@ impl Batch {
                 match c.progress(jobs[c.job], nonce) {
                     None => true,
                     Some(answer) => {
-                        answers[c.job] = Some(answer);
+                        line.answer(c.job, answer);
                         false
                     }
                 }

@@ -11,7 +11,7 @@ use netloom_packet::icmp::{self, Message, Quoted};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::error::{Error, Result};
-use crate::probe::{Answer, Job, Listener, cause};
+use crate::probe::{Answer, Job, Line, Listener, cause};
 use crate::verdict::Cause;
 
 /// Echoes under way at the same time. Bounds what arrives at one socket at once (a receive buffer of the default size holds about 250 small packets).
@@ -30,13 +30,19 @@ struct Asker {
 ///
 /// # Errors
 /// When a namespace cannot be entered or a raw socket made.
-pub fn run(jobs: &[&Job], patience: Duration, nonce: u64) -> Result<Vec<Answer>> {
-    run_paced(jobs, Duration::ZERO, patience, nonce)
+pub(super) fn run(jobs: &[&Job], patience: Duration, nonce: u64, line: Line<'_>) -> Result<()> {
+    run_paced(jobs, Duration::ZERO, patience, nonce, Some(&line)).map(drop)
 }
 
-fn run_paced(jobs: &[&Job], interval: Duration, patience: Duration, nonce: u64) -> Result<Vec<Answer>> {
+fn run_paced(
+    jobs: &[&Job],
+    interval: Duration,
+    patience: Duration,
+    nonce: u64,
+    line: Option<&Line<'_>>,
+) -> Result<Vec<Answer>> {
     let (mut askers, owner) = open(jobs, nonce)?;
-    let mut answers: Vec<Option<Answer>> = vec![None; jobs.len()];
+    let mut answers = Answers { all: vec![None; jobs.len()], line };
     let mut waiting: VecDeque<usize> = spread(&owner, askers.len()).into();
     let mut sent_at = vec![0u64; jobs.len()];
     let mut under_way: VecDeque<usize> = VecDeque::new();
@@ -45,7 +51,7 @@ fn run_paced(jobs: &[&Job], interval: Duration, patience: Duration, nonce: u64) 
     let interval_ns = u64::try_from(interval.as_nanos()).unwrap_or(u64::MAX);
     let mut next_ns = 0;
 
-    while !waiting.is_empty() || open_count > 0 {
+    while (!waiting.is_empty() || open_count > 0) && !line.is_some_and(Line::stopped) {
         while open_count < WINDOW
             && sock::now_ns() >= next_ns
             && let Some(job) = waiting.pop_front()
@@ -58,18 +64,17 @@ fn run_paced(jobs: &[&Job], interval: Duration, patience: Duration, nonce: u64) 
                     open_count += 1;
                 }
                 Err(e) => {
-                    answers[job] =
-                        Some(Answer::failed(cause::of_error(&e, None, &jobs[job].from.node, jobs[job].target)))
+                    answers.set(job, Answer::failed(cause::of_error(&e, None, &jobs[job].from.node, jobs[job].target)));
                 }
             }
         }
         // Those sent first run out of time first.
         let now = sock::now_ns();
         while let Some(first) = under_way.front().copied() {
-            if answers[first].is_some() {
+            if answers.all[first].is_some() {
                 under_way.pop_front();
             } else if now.saturating_sub(sent_at[first]) >= patience_ns {
-                answers[first] = Some(Answer::failed(Cause::TimedOut));
+                answers.set(first, Answer::failed(Cause::TimedOut));
                 open_count -= 1;
                 under_way.pop_front();
             } else {
@@ -83,28 +88,46 @@ fn run_paced(jobs: &[&Job], interval: Duration, patience: Duration, nonce: u64) 
             None if paced => until_next,
             None => continue,
         };
+        let left = Duration::from_nanos(left.max(50_000));
+        let left = line.map_or(left, |l| l.wait(left));
         let fds: Vec<_> = askers.iter().map(|a| (a.socket.as_fd(), Interest::READ)).collect();
-        let ready = poll(&fds, Some(Duration::from_nanos(left.max(50_000))))?;
+        let ready = poll(&fds, Some(left))?;
         for (asker, ready) in askers.iter_mut().zip(ready) {
             if !ready.any() {
                 continue;
             }
             while let Some((job, result)) = receive(asker, jobs, nonce)? {
-                if answers[job].is_none() && sent_at[job] != 0 {
-                    answers[job] = Some(match result {
+                if answers.all[job].is_none() && sent_at[job] != 0 {
+                    let answer = match result {
                         Ok(at) => Answer {
                             cause: Cause::Ok,
                             rtt: Some(Duration::from_nanos(at.saturating_sub(sent_at[job]))),
                             listener: Listener::None,
                         },
                         Err(cause) => Answer::failed(cause),
-                    });
+                    };
+                    answers.set(job, answer);
                     open_count -= 1;
                 }
             }
         }
     }
-    Ok(answers.into_iter().map(|a| a.unwrap_or_else(|| Answer::failed(Cause::TimedOut))).collect())
+    Ok(answers.all.into_iter().map(|a| a.unwrap_or_else(|| Answer::failed(Cause::TimedOut))).collect())
+}
+
+/// What is known so far, told as it comes.
+struct Answers<'a> {
+    all: Vec<Option<Answer>>,
+    line: Option<&'a Line<'a>>,
+}
+
+impl Answers<'_> {
+    fn set(&mut self, job: usize, answer: Answer) {
+        if let Some(line) = self.line {
+            line.answer(job, answer.clone());
+        }
+        self.all[job] = Some(answer);
+    }
 }
 
 /// Sends `count` echoes of one job, one each `interval`; the answers stand in the order of sending. For round trip times.
@@ -114,7 +137,7 @@ fn run_paced(jobs: &[&Job], interval: Duration, patience: Duration, nonce: u64) 
 pub fn train(job: &Job, count: u32, interval: Duration, patience: Duration, nonce: u64) -> Result<Vec<Answer>> {
     job.from.netns.run(|| {
         let jobs: Vec<&Job> = (0..count).map(|_| job).collect();
-        run_paced(&jobs, interval, patience, nonce)
+        run_paced(&jobs, interval, patience, nonce, None)
     })?
 }
 

@@ -12,6 +12,8 @@ pub mod mtu;
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
@@ -95,10 +97,15 @@ pub const PATIENCE: Duration = Duration::from_secs(1);
 
 /// How long a probe in this lab waits: [`PATIENCE`], and what the file's own impairments can add on the way there and back.
 pub fn patience(world: &dyn World) -> Duration {
+    PATIENCE + impaired(world)
+}
+
+/// The longest delay that the file's own impairments can add on the way there and back, within reason.
+pub fn impaired(world: &dyn World) -> Duration {
     let delays = world.plan().links.iter().flat_map(|l| &l.ends).filter_map(|e| e.impair.as_ref());
     let all: Duration =
         delays.map(|i| i.delay.map_or(Duration::ZERO, |d| d.0) + i.jitter.map_or(Duration::ZERO, |d| d.0)).sum();
-    PATIENCE + all.min(Duration::from_secs(4))
+    all.min(Duration::from_secs(4))
 }
 
 /// Runs a batch; the answers stand in the order of the jobs.
@@ -106,30 +113,114 @@ pub fn patience(world: &dyn World) -> Duration {
 /// # Errors
 /// When a namespace cannot be entered or sockets cannot be made. What the network does is in the answers.
 pub fn run(jobs: &[Job], patience: Duration, nonce: u64) -> Result<Vec<Answer>> {
+    batch(jobs, patience, nonce, None)
+}
+
+/// Runs a batch that may end before everybody's patience does: `enough` sees the answers so far, again after each answer and every
+/// [`LOOK`], and once it says so (true) what is still open has timed out.
+///
+/// # Errors
+/// As [`run`], and those of `enough`.
+pub fn run_until(
+    jobs: &[Job],
+    patience: Duration,
+    nonce: u64,
+    enough: &mut dyn FnMut(&[Option<Answer>]) -> Result<bool>,
+) -> Result<Vec<Answer>> {
+    batch(jobs, patience, nonce, Some(enough))
+}
+
+/// How often [`run_until`] looks while nothing happens.
+pub const LOOK: Duration = Duration::from_millis(20);
+
+type Enough<'a> = &'a mut dyn FnMut(&[Option<Answer>]) -> Result<bool>;
+
+fn batch(jobs: &[Job], patience: Duration, nonce: u64, mut enough: Option<Enough<'_>>) -> Result<Vec<Answer>> {
     let is_echo = |j: &Job| matches!(j.proto, Proto::Icmp | Proto::Icmp6);
     let mut answers: Vec<Option<Answer>> = vec![None; jobs.len()];
+    let stop = AtomicBool::new(false);
+    let (tell, told) = mpsc::channel();
     thread::scope(|scope| {
-        let batch = || -> Result<()> {
-            for (echo, engine) in [(true, icmp::run as Engine), (false, connect::run as Engine)] {
-                let chosen: Vec<usize> = (0..jobs.len()).filter(|i| is_echo(&jobs[*i]) == echo).collect();
-                if chosen.is_empty() {
-                    continue;
-                }
-                let part: Vec<&Job> = chosen.iter().map(|i| &jobs[*i]).collect();
-                for (i, answer) in chosen.into_iter().zip(engine(&part, patience, nonce)?) {
-                    answers[i] = Some(answer);
+        let mut threads = Vec::new();
+        for (echo, engine) in [(true, icmp::run as Engine), (false, connect::run as Engine)] {
+            let chosen: Vec<usize> = (0..jobs.len()).filter(|i| is_echo(&jobs[*i]) == echo).collect();
+            if chosen.is_empty() {
+                continue;
+            }
+            let part: Vec<&Job> = chosen.iter().map(|i| &jobs[*i]).collect();
+            let stop = enough.is_some().then_some(&stop);
+            let tell = tell.clone();
+            // A thread that wanders through namespaces, and ends.
+            let thread = thread::Builder::new()
+                .name("netloom-probe".into())
+                .spawn_scoped(scope, move || engine(&part, patience, nonce, Line { chosen, tell, stop }))
+                .map_err(|e| Error::socket("start the probing thread", e));
+            match thread {
+                Ok(thread) => threads.push(thread),
+                Err(error) => {
+                    stop.inspect(|s| s.store(true, Ordering::Relaxed));
+                    return Err(error);
                 }
             }
-            Ok(())
-        };
-        let thread = thread::Builder::new()
-            .name("netloom-probe".into())
-            .spawn_scoped(scope, batch)
-            .map_err(|e| Error::socket("start the probing thread", e))?;
-        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        }
+        drop(tell);
+        let mut failed = Ok(());
+        // Until all who could tell something have ended.
+        loop {
+            let next = if enough.is_some() { told.recv_timeout(LOOK) } else { told.recv().map_err(Into::into) };
+            match next {
+                Ok((job, answer)) => answers[job] = Some(answer),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            while let Ok((job, answer)) = told.try_recv() {
+                answers[job] = Some(answer);
+            }
+            if let Some(look) = &mut enough
+                && !stop.load(Ordering::Relaxed)
+            {
+                match look(&answers) {
+                    Ok(false) => {}
+                    Ok(true) => stop.store(true, Ordering::Relaxed),
+                    Err(error) => {
+                        failed = Err(error);
+                        stop.store(true, Ordering::Relaxed);
+                    }
+                }
+            }
+        }
+        for thread in threads {
+            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        }
+        failed
     })?;
     Ok(answers.into_iter().map(|a| a.unwrap_or_else(|| Answer::failed(Cause::TimedOut))).collect())
 }
 
 /// Runs jobs on the calling thread, which wanders through namespaces.
-type Engine = fn(&[&Job], Duration, u64) -> Result<Vec<Answer>>;
+type Engine = fn(&[&Job], Duration, u64, Line<'_>) -> Result<()>;
+
+/// Where an engine tells its answers, and is told to stop.
+struct Line<'a> {
+    /// The number in the batch of each of the engine's jobs.
+    chosen: Vec<usize>,
+    tell: mpsc::Sender<(usize, Answer)>,
+    /// `None` when nobody would.
+    stop: Option<&'a AtomicBool>,
+}
+
+impl Line<'_> {
+    fn answer(&self, job: usize, answer: Answer) {
+        // Whoever no longer listens has failed, and says so itself.
+        let _ = self.tell.send((self.chosen[job], answer));
+    }
+
+    fn stopped(&self) -> bool {
+        self.stop.is_some_and(|s| s.load(Ordering::Relaxed))
+    }
+
+    /// A wait after which to look whether to stop.
+    fn wait(&self, wait: Duration) -> Duration {
+        if self.stop.is_some() { wait.min(LOOK / 2) } else { wait }
+    }
+}

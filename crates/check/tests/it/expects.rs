@@ -162,6 +162,47 @@ fn denied_cannot_pass_by_accident() {
 }
 
 #[test]
+fn somebody_elses_packets_deny_nothing_for_us() {
+    let bench = filtered(&["allow icmp", "allow 445/tcp", "deny any"]);
+    // What the list lets through is lost right behind it, while the last rule counts a stranger's packets all the time.
+    bench.sh("r1", "nft add table inet s; nft add chain inet s f '{ type filter hook forward priority 10; }'; nft add rule inet s f tcp dport 445 drop");
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                bench.sh("h1", "bash -c 'for i in 1 2 3 4 5; do echo x >/dev/udp/10.0.2.2/99; sleep 0.01; done'");
+            }
+        });
+        let found = cause(&bench, policy("outbound 445/tcp", "denied"));
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert_eq!(found, "no-rule-counted");
+    });
+}
+
+#[test]
+fn a_denial_that_a_rule_has_counted_is_not_waited_for() {
+    let bench = filtered(&["allow icmp", "reject 25/tcp", "deny any"]);
+    let rules = json!({"outbound 23/tcp": "denied", "outbound 24/udp": "denied", "outbound 25/tcp": "denied"});
+    let expect = serde_json::from_value(json!({"policy": {"inside": "h1", "outside": "h2", "rules": rules}})).unwrap();
+    let mut context = Context::new(&bench);
+    context.patience = std::time::Duration::from_secs(60);
+    let begun = std::time::Instant::now();
+    let check = expect::look(&expect, &context);
+    assert!(check.holds(), "{check:?}");
+    assert!(begun.elapsed() < context.patience / 2, "{:?}", begun.elapsed());
+}
+
+#[test]
+fn denied_to_an_address_is_denied_to_the_node_that_has_it() {
+    let bench = filtered(&["allow icmp", "deny any"]);
+    let to = |address: &str| json!({"reach": {"from": "h1", "to": address, "proto": ["23/tcp"], "result": "denied"}});
+    assert_eq!(cause(&bench, to("10.0.2.2")), "holds");
+    // An address of nobody the plan knows: there is no telling whether somebody listens.
+    bench.sh("h2", "ip addr add 10.0.2.77/24 dev eth1");
+    assert_eq!(cause(&bench, to("10.0.2.77")), "listener-not-up");
+}
+
+#[test]
 fn an_unexpected_denial_names_the_rule() {
     let bench = filtered(&["allow icmp", "reject 25/tcp", "deny any"]);
     for (port, rule) in [("23/tcp", "rule 3: deny any"), ("25/tcp", "rule 2: reject 25/tcp")] {
