@@ -31,7 +31,7 @@ yaml\t''"
 complete -c netloom -n "__fish_netloom_needs_command" -l color -d 'When to use colours (`auto`: on a terminal, unless NO_COLOR is set)' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c netloom -n "__fish_netloom_needs_command" -s q -l quiet -d 'Print results and errors only, no progress'
+complete -c netloom -n "__fish_netloom_needs_command" -s q -l quiet -d 'Print what was asked for, warnings and errors, and nothing else (of tests: those that did not pass, and the verdict)'
 complete -c netloom -n "__fish_netloom_needs_command" -s v -l verbose -d 'Print more: every measured value, every step'
 complete -c netloom -n "__fish_netloom_needs_command" -s h -l help -d 'Print help'
 complete -c netloom -n "__fish_netloom_needs_command" -s V -l version -d 'Print version'
@@ -82,8 +82,8 @@ complete -c netloom -n "__fish_netloom_using_subcommand ci" -l color -d 'When to
 always\t''
 never\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand ci" -l force -d 'Build even if the machine seems too small'
-complete -c netloom -n "__fish_netloom_using_subcommand ci" -l keep -d 'Leave the lab running at the end'
-complete -c netloom -n "__fish_netloom_using_subcommand ci" -s q -l quiet -d 'Print results and errors only, no progress'
+complete -c netloom -n "__fish_netloom_using_subcommand ci" -l keep -d 'Leave the lab running after the verdict (a `ci` killed before leaves nothing)'
+complete -c netloom -n "__fish_netloom_using_subcommand ci" -s q -l quiet -d 'Print what was asked for, warnings and errors, and nothing else (of tests: those that did not pass, and the verdict)'
 complete -c netloom -n "__fish_netloom_using_subcommand ci" -s v -l verbose -d 'Print more: every measured value, every step'
 complete -c netloom -n "__fish_netloom_using_subcommand ci" -s h -l help -d 'Print help'
 complete -c netloom -n "__fish_netloom_using_subcommand up" -s f -l file -d 'Lab file [default: lab.yaml or netloom.yaml here]; `-` is standard input' -r
@@ -98,7 +98,7 @@ always\t''
 never\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand up" -l force -d 'Build even if the machine seems too small'
 complete -c netloom -n "__fish_netloom_using_subcommand up" -l dry-run -d 'Print what would be made and make nothing'
-complete -c netloom -n "__fish_netloom_using_subcommand up" -s q -l quiet -d 'Print results and errors only, no progress'
+complete -c netloom -n "__fish_netloom_using_subcommand up" -s q -l quiet -d 'Print what was asked for, warnings and errors, and nothing else (of tests: those that did not pass, and the verdict)'
 complete -c netloom -n "__fish_netloom_using_subcommand up" -s v -l verbose -d 'Print more: every measured value, every step'
 complete -c netloom -n "__fish_netloom_using_subcommand up" -s h -l help -d 'Print help'
 complete -c netloom -n "__fish_netloom_using_subcommand apply" -s f -l file -d 'Lab file [default: lab.yaml or netloom.yaml here]; `-` is standard input' -r
@@ -113,7 +113,7 @@ always\t''
 never\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand apply" -l force -d 'Build even if the machine seems too small'
 complete -c netloom -n "__fish_netloom_using_subcommand apply" -l dry-run -d 'Print the difference and change nothing'
-complete -c netloom -n "__fish_netloom_using_subcommand apply" -s q -l quiet -d 'Print results and errors only, no progress'
+complete -c netloom -n "__fish_netloom_using_subcommand apply" -s q -l quiet -d 'Print what was asked for, warnings and errors, and nothing else (of tests: those that did not pass, and the verdict)'
 complete -c netloom -n "__fish_netloom_using_subcommand apply" -s v -l verbose -d 'Print more: every measured value, every step'
 complete -c netloom -n "__fish_netloom_using_subcommand apply" -s h -l help -d 'Print help'
 complete -c netloom -n "__fish_netloom_using_subcommand down" -s f -l file -d 'Lab file [default: lab.yaml or netloom.yaml here]; `-` is standard input' -r
@@ -127,7 +127,7 @@ complete -c netloom -n "__fish_netloom_using_subcommand down" -l color -d 'When 
 always\t''
 never\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand down" -l all -d 'Every lab on this machine'
-complete -c netloom -n "__fish_netloom_using_subcommand down" -s q -l quiet -d 'Print results and errors only, no progress'
+complete -c netloom -n "__fish_netloom_using_subcommand down" -s q -l quiet -d 'Print what was asked for, warnings and errors, and nothing else (of tests: those that did not pass, and the verdict)'
 complete -c netloom -n "__fish_netloom_using_subcommand down" -s v -l verbose -d 'Print more: every measured value, every step'
 complete -c netloom -n "__fish_netloom_using_subcommand down" -s h -l help -d 'Print help'
 complete -c netloom -n "__fish_netloom_using_subcommand test" -s f -l file -d 'Lab file [default: lab.yaml or netloom.yaml here]; `-` is standard input' -r
@@ -144,7 +144,7 @@ yaml\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand test" -l color -d 'When to use colours (`auto`: on a terminal, unless NO_COLOR is set)' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c netloom -n "__fish_netloom_using_subcommand test" -s q -l quiet -d 'Print results and errors only, no progress'
+complete -c netloom -n "__fish_netloom_using_subcommand test" -s q -l quiet -d 'Print what was asked for, warnings and errors, and nothing else (of tests: those that did not pass, and the verdict)'
 complete -c netloom -n "__fish_netloom_using_subcommand test" -s v -l verbose -d 'Print more: every measured value, every step'
 complete -c netloom -n "__fish_netloom_using_subcommand test" -s h -l help -d 'Print help'
 complete -c netloom -n "__fish_netloom_using_subcommand probe" -l within -d 'Wait this long for an answer' -r
@@ -158,7 +158,7 @@ yaml\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand probe" -l color -d 'When to use colours (`auto`: on a terminal, unless NO_COLOR is set)' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c netloom -n "__fish_netloom_using_subcommand probe" -s q -l quiet -d 'Print results and errors only, no progress'
+complete -c netloom -n "__fish_netloom_using_subcommand probe" -s q -l quiet -d 'Print what was asked for, warnings and errors, and nothing else (of tests: those that did not pass, and the verdict)'
 complete -c netloom -n "__fish_netloom_using_subcommand probe" -s v -l verbose -d 'Print more: every measured value, every step'
 complete -c netloom -n "__fish_netloom_using_subcommand probe" -s h -l help -d 'Print help'
 complete -c netloom -n "__fish_netloom_using_subcommand ping" -s c -l count -d 'Probes per pair' -r
@@ -173,7 +173,7 @@ complete -c netloom -n "__fish_netloom_using_subcommand ping" -l color -d 'When 
 always\t''
 never\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand ping" -s a -l all -d 'Every node to every other'
-complete -c netloom -n "__fish_netloom_using_subcommand ping" -s q -l quiet -d 'Print results and errors only, no progress'
+complete -c netloom -n "__fish_netloom_using_subcommand ping" -s q -l quiet -d 'Print what was asked for, warnings and errors, and nothing else (of tests: those that did not pass, and the verdict)'
 complete -c netloom -n "__fish_netloom_using_subcommand ping" -s v -l verbose -d 'Print more: every measured value, every step'
 complete -c netloom -n "__fish_netloom_using_subcommand ping" -s h -l help -d 'Print help'
 complete -c netloom -n "__fish_netloom_using_subcommand ps" -s f -l file -d 'Lab file [default: lab.yaml or netloom.yaml here]; `-` is standard input' -r
@@ -187,7 +187,7 @@ complete -c netloom -n "__fish_netloom_using_subcommand ps" -l color -d 'When to
 always\t''
 never\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand ps" -s a -l all -d 'Every lab on this machine'
-complete -c netloom -n "__fish_netloom_using_subcommand ps" -s q -l quiet -d 'Print results and errors only, no progress'
+complete -c netloom -n "__fish_netloom_using_subcommand ps" -s q -l quiet -d 'Print what was asked for, warnings and errors, and nothing else (of tests: those that did not pass, and the verdict)'
 complete -c netloom -n "__fish_netloom_using_subcommand ps" -s v -l verbose -d 'Print more: every measured value, every step'
 complete -c netloom -n "__fish_netloom_using_subcommand ps" -s h -l help -d 'Print help'
 complete -c netloom -n "__fish_netloom_using_subcommand ls" -s f -l file -d 'Lab file [default: lab.yaml or netloom.yaml here]; `-` is standard input' -r
@@ -201,7 +201,7 @@ complete -c netloom -n "__fish_netloom_using_subcommand ls" -l color -d 'When to
 always\t''
 never\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand ls" -s a -l all -d 'Every lab on this machine'
-complete -c netloom -n "__fish_netloom_using_subcommand ls" -s q -l quiet -d 'Print results and errors only, no progress'
+complete -c netloom -n "__fish_netloom_using_subcommand ls" -s q -l quiet -d 'Print what was asked for, warnings and errors, and nothing else (of tests: those that did not pass, and the verdict)'
 complete -c netloom -n "__fish_netloom_using_subcommand ls" -s v -l verbose -d 'Print more: every measured value, every step'
 complete -c netloom -n "__fish_netloom_using_subcommand ls" -s h -l help -d 'Print help'
 complete -c netloom -n "__fish_netloom_using_subcommand inspect" -s f -l file -d 'Lab file [default: lab.yaml or netloom.yaml here]; `-` is standard input' -r
@@ -214,7 +214,7 @@ yaml\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand inspect" -l color -d 'When to use colours (`auto`: on a terminal, unless NO_COLOR is set)' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c netloom -n "__fish_netloom_using_subcommand inspect" -s q -l quiet -d 'Print results and errors only, no progress'
+complete -c netloom -n "__fish_netloom_using_subcommand inspect" -s q -l quiet -d 'Print what was asked for, warnings and errors, and nothing else (of tests: those that did not pass, and the verdict)'
 complete -c netloom -n "__fish_netloom_using_subcommand inspect" -s v -l verbose -d 'Print more: every measured value, every step'
 complete -c netloom -n "__fish_netloom_using_subcommand inspect" -s h -l help -d 'Print help'
 complete -c netloom -n "__fish_netloom_using_subcommand exec" -s e -l env -d 'Set a variable in its environment (repeatable)' -r
@@ -230,7 +230,7 @@ complete -c netloom -n "__fish_netloom_using_subcommand exec" -l color -d 'When 
 always\t''
 never\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand exec" -s t -l tty -d 'Give it a terminal of its own, which follows this one\'s size'
-complete -c netloom -n "__fish_netloom_using_subcommand exec" -s q -l quiet -d 'Print results and errors only, no progress'
+complete -c netloom -n "__fish_netloom_using_subcommand exec" -s q -l quiet -d 'Print what was asked for, warnings and errors, and nothing else (of tests: those that did not pass, and the verdict)'
 complete -c netloom -n "__fish_netloom_using_subcommand exec" -s v -l verbose -d 'Print more: every measured value, every step'
 complete -c netloom -n "__fish_netloom_using_subcommand exec" -s h -l help -d 'Print help'
 complete -c netloom -n "__fish_netloom_using_subcommand console" -s f -l file -d 'Lab file [default: lab.yaml or netloom.yaml here]; `-` is standard input' -r
@@ -243,7 +243,7 @@ yaml\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand console" -l color -d 'When to use colours (`auto`: on a terminal, unless NO_COLOR is set)' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c netloom -n "__fish_netloom_using_subcommand console" -s q -l quiet -d 'Print results and errors only, no progress'
+complete -c netloom -n "__fish_netloom_using_subcommand console" -s q -l quiet -d 'Print what was asked for, warnings and errors, and nothing else (of tests: those that did not pass, and the verdict)'
 complete -c netloom -n "__fish_netloom_using_subcommand console" -s v -l verbose -d 'Print more: every measured value, every step'
 complete -c netloom -n "__fish_netloom_using_subcommand console" -s h -l help -d 'Print help'
 complete -c netloom -n "__fish_netloom_using_subcommand start" -s f -l file -d 'Lab file [default: lab.yaml or netloom.yaml here]; `-` is standard input' -r
@@ -256,7 +256,7 @@ yaml\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand start" -l color -d 'When to use colours (`auto`: on a terminal, unless NO_COLOR is set)' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c netloom -n "__fish_netloom_using_subcommand start" -s q -l quiet -d 'Print results and errors only, no progress'
+complete -c netloom -n "__fish_netloom_using_subcommand start" -s q -l quiet -d 'Print what was asked for, warnings and errors, and nothing else (of tests: those that did not pass, and the verdict)'
 complete -c netloom -n "__fish_netloom_using_subcommand start" -s v -l verbose -d 'Print more: every measured value, every step'
 complete -c netloom -n "__fish_netloom_using_subcommand start" -s h -l help -d 'Print help'
 complete -c netloom -n "__fish_netloom_using_subcommand stop" -s f -l file -d 'Lab file [default: lab.yaml or netloom.yaml here]; `-` is standard input' -r
@@ -269,7 +269,7 @@ yaml\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand stop" -l color -d 'When to use colours (`auto`: on a terminal, unless NO_COLOR is set)' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c netloom -n "__fish_netloom_using_subcommand stop" -s q -l quiet -d 'Print results and errors only, no progress'
+complete -c netloom -n "__fish_netloom_using_subcommand stop" -s q -l quiet -d 'Print what was asked for, warnings and errors, and nothing else (of tests: those that did not pass, and the verdict)'
 complete -c netloom -n "__fish_netloom_using_subcommand stop" -s v -l verbose -d 'Print more: every measured value, every step'
 complete -c netloom -n "__fish_netloom_using_subcommand stop" -s h -l help -d 'Print help'
 complete -c netloom -n "__fish_netloom_using_subcommand restart" -s f -l file -d 'Lab file [default: lab.yaml or netloom.yaml here]; `-` is standard input' -r
@@ -282,7 +282,7 @@ yaml\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand restart" -l color -d 'When to use colours (`auto`: on a terminal, unless NO_COLOR is set)' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c netloom -n "__fish_netloom_using_subcommand restart" -s q -l quiet -d 'Print results and errors only, no progress'
+complete -c netloom -n "__fish_netloom_using_subcommand restart" -s q -l quiet -d 'Print what was asked for, warnings and errors, and nothing else (of tests: those that did not pass, and the verdict)'
 complete -c netloom -n "__fish_netloom_using_subcommand restart" -s v -l verbose -d 'Print more: every measured value, every step'
 complete -c netloom -n "__fish_netloom_using_subcommand restart" -s h -l help -d 'Print help'
 complete -c netloom -n "__fish_netloom_using_subcommand logs" -s n -l tail -d 'Only the last lines of each process' -r
@@ -297,7 +297,7 @@ complete -c netloom -n "__fish_netloom_using_subcommand logs" -l color -d 'When 
 always\t''
 never\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand logs" -s f -l follow -d 'Go on printing as it is written'
-complete -c netloom -n "__fish_netloom_using_subcommand logs" -s q -l quiet -d 'Print results and errors only, no progress'
+complete -c netloom -n "__fish_netloom_using_subcommand logs" -s q -l quiet -d 'Print what was asked for, warnings and errors, and nothing else (of tests: those that did not pass, and the verdict)'
 complete -c netloom -n "__fish_netloom_using_subcommand logs" -s v -l verbose -d 'Print more: every measured value, every step'
 complete -c netloom -n "__fish_netloom_using_subcommand logs" -s h -l help -d 'Print help'
 complete -c netloom -n "__fish_netloom_using_subcommand events" -l file -d 'Lab file [default: lab.yaml or netloom.yaml here]; `-` is standard input' -r
@@ -311,7 +311,7 @@ complete -c netloom -n "__fish_netloom_using_subcommand events" -l color -d 'Whe
 always\t''
 never\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand events" -s f -l follow -d 'Go on printing as things happen'
-complete -c netloom -n "__fish_netloom_using_subcommand events" -s q -l quiet -d 'Print results and errors only, no progress'
+complete -c netloom -n "__fish_netloom_using_subcommand events" -s q -l quiet -d 'Print what was asked for, warnings and errors, and nothing else (of tests: those that did not pass, and the verdict)'
 complete -c netloom -n "__fish_netloom_using_subcommand events" -s v -l verbose -d 'Print more: every measured value, every step'
 complete -c netloom -n "__fish_netloom_using_subcommand events" -s h -l help -d 'Print help'
 complete -c netloom -n "__fish_netloom_using_subcommand save" -s f -l file -d 'Lab file [default: lab.yaml or netloom.yaml here]; `-` is standard input' -r
@@ -324,7 +324,7 @@ yaml\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand save" -l color -d 'When to use colours (`auto`: on a terminal, unless NO_COLOR is set)' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c netloom -n "__fish_netloom_using_subcommand save" -s q -l quiet -d 'Print results and errors only, no progress'
+complete -c netloom -n "__fish_netloom_using_subcommand save" -s q -l quiet -d 'Print what was asked for, warnings and errors, and nothing else (of tests: those that did not pass, and the verdict)'
 complete -c netloom -n "__fish_netloom_using_subcommand save" -s v -l verbose -d 'Print more: every measured value, every step'
 complete -c netloom -n "__fish_netloom_using_subcommand save" -s h -l help -d 'Print help'
 complete -c netloom -n "__fish_netloom_using_subcommand link; and not __fish_seen_subcommand_from set show" -s o -l output -d 'How results are printed (`wide`: more columns)' -r -f -a "table\t''
@@ -334,7 +334,7 @@ yaml\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand link; and not __fish_seen_subcommand_from set show" -l color -d 'When to use colours (`auto`: on a terminal, unless NO_COLOR is set)' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c netloom -n "__fish_netloom_using_subcommand link; and not __fish_seen_subcommand_from set show" -s q -l quiet -d 'Print results and errors only, no progress'
+complete -c netloom -n "__fish_netloom_using_subcommand link; and not __fish_seen_subcommand_from set show" -s q -l quiet -d 'Print what was asked for, warnings and errors, and nothing else (of tests: those that did not pass, and the verdict)'
 complete -c netloom -n "__fish_netloom_using_subcommand link; and not __fish_seen_subcommand_from set show" -s v -l verbose -d 'Print more: every measured value, every step'
 complete -c netloom -n "__fish_netloom_using_subcommand link; and not __fish_seen_subcommand_from set show" -s h -l help -d 'Print help'
 complete -c netloom -n "__fish_netloom_using_subcommand link; and not __fish_seen_subcommand_from set show" -f -a "set" -d 'Impair a link, take an end down or up, while it runs'
@@ -361,7 +361,7 @@ complete -c netloom -n "__fish_netloom_using_subcommand link; and __fish_seen_su
 complete -c netloom -n "__fish_netloom_using_subcommand link; and __fish_seen_subcommand_from set" -l clear -d 'Take every impairment away, the file\'s too'
 complete -c netloom -n "__fish_netloom_using_subcommand link; and __fish_seen_subcommand_from set" -l down -d 'Take this end down; both ends lose carrier'
 complete -c netloom -n "__fish_netloom_using_subcommand link; and __fish_seen_subcommand_from set" -l up -d 'Take it up again, with its addresses and routes'
-complete -c netloom -n "__fish_netloom_using_subcommand link; and __fish_seen_subcommand_from set" -s q -l quiet -d 'Print results and errors only, no progress'
+complete -c netloom -n "__fish_netloom_using_subcommand link; and __fish_seen_subcommand_from set" -s q -l quiet -d 'Print what was asked for, warnings and errors, and nothing else (of tests: those that did not pass, and the verdict)'
 complete -c netloom -n "__fish_netloom_using_subcommand link; and __fish_seen_subcommand_from set" -s v -l verbose -d 'Print more: every measured value, every step'
 complete -c netloom -n "__fish_netloom_using_subcommand link; and __fish_seen_subcommand_from set" -s h -l help -d 'Print help'
 complete -c netloom -n "__fish_netloom_using_subcommand link; and __fish_seen_subcommand_from show" -s f -l file -d 'Lab file [default: lab.yaml or netloom.yaml here]; `-` is standard input' -r
@@ -374,7 +374,7 @@ yaml\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand link; and __fish_seen_subcommand_from show" -l color -d 'When to use colours (`auto`: on a terminal, unless NO_COLOR is set)' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c netloom -n "__fish_netloom_using_subcommand link; and __fish_seen_subcommand_from show" -s q -l quiet -d 'Print results and errors only, no progress'
+complete -c netloom -n "__fish_netloom_using_subcommand link; and __fish_seen_subcommand_from show" -s q -l quiet -d 'Print what was asked for, warnings and errors, and nothing else (of tests: those that did not pass, and the verdict)'
 complete -c netloom -n "__fish_netloom_using_subcommand link; and __fish_seen_subcommand_from show" -s v -l verbose -d 'Print more: every measured value, every step'
 complete -c netloom -n "__fish_netloom_using_subcommand link; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
 complete -c netloom -n "__fish_netloom_using_subcommand capture" -s w -l write -d 'Where to; `-` is standard output' -r
@@ -390,7 +390,7 @@ yaml\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand capture" -l color -d 'When to use colours (`auto`: on a terminal, unless NO_COLOR is set)' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c netloom -n "__fish_netloom_using_subcommand capture" -s q -l quiet -d 'Print results and errors only, no progress'
+complete -c netloom -n "__fish_netloom_using_subcommand capture" -s q -l quiet -d 'Print what was asked for, warnings and errors, and nothing else (of tests: those that did not pass, and the verdict)'
 complete -c netloom -n "__fish_netloom_using_subcommand capture" -s v -l verbose -d 'Print more: every measured value, every step'
 complete -c netloom -n "__fish_netloom_using_subcommand capture" -s h -l help -d 'Print help'
 complete -c netloom -n "__fish_netloom_using_subcommand init" -s o -l output -d 'How results are printed (`wide`: more columns)' -r -f -a "table\t''
@@ -401,7 +401,7 @@ complete -c netloom -n "__fish_netloom_using_subcommand init" -l color -d 'When 
 always\t''
 never\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand init" -l force -d 'Overwrite it if it is there'
-complete -c netloom -n "__fish_netloom_using_subcommand init" -s q -l quiet -d 'Print results and errors only, no progress'
+complete -c netloom -n "__fish_netloom_using_subcommand init" -s q -l quiet -d 'Print what was asked for, warnings and errors, and nothing else (of tests: those that did not pass, and the verdict)'
 complete -c netloom -n "__fish_netloom_using_subcommand init" -s v -l verbose -d 'Print more: every measured value, every step'
 complete -c netloom -n "__fish_netloom_using_subcommand init" -s h -l help -d 'Print help'
 complete -c netloom -n "__fish_netloom_using_subcommand validate" -s f -l file -d 'Lab file [default: lab.yaml or netloom.yaml here]; `-` is standard input' -r
@@ -414,7 +414,7 @@ yaml\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand validate" -l color -d 'When to use colours (`auto`: on a terminal, unless NO_COLOR is set)' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c netloom -n "__fish_netloom_using_subcommand validate" -s q -l quiet -d 'Print results and errors only, no progress'
+complete -c netloom -n "__fish_netloom_using_subcommand validate" -s q -l quiet -d 'Print what was asked for, warnings and errors, and nothing else (of tests: those that did not pass, and the verdict)'
 complete -c netloom -n "__fish_netloom_using_subcommand validate" -s v -l verbose -d 'Print more: every measured value, every step'
 complete -c netloom -n "__fish_netloom_using_subcommand validate" -s h -l help -d 'Print help'
 complete -c netloom -n "__fish_netloom_using_subcommand graph" -s f -l file -d 'Lab file [default: lab.yaml or netloom.yaml here]; `-` is standard input' -r
@@ -430,7 +430,7 @@ yaml\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand graph" -l color -d 'When to use colours (`auto`: on a terminal, unless NO_COLOR is set)' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c netloom -n "__fish_netloom_using_subcommand graph" -s q -l quiet -d 'Print results and errors only, no progress'
+complete -c netloom -n "__fish_netloom_using_subcommand graph" -s q -l quiet -d 'Print what was asked for, warnings and errors, and nothing else (of tests: those that did not pass, and the verdict)'
 complete -c netloom -n "__fish_netloom_using_subcommand graph" -s v -l verbose -d 'Print more: every measured value, every step'
 complete -c netloom -n "__fish_netloom_using_subcommand graph" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c netloom -n "__fish_netloom_using_subcommand generate" -l hosts -d 'Hosts on each leaf' -r
@@ -445,7 +445,7 @@ yaml\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand generate" -l color -d 'When to use colours (`auto`: on a terminal, unless NO_COLOR is set)' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c netloom -n "__fish_netloom_using_subcommand generate" -s q -l quiet -d 'Print results and errors only, no progress'
+complete -c netloom -n "__fish_netloom_using_subcommand generate" -s q -l quiet -d 'Print what was asked for, warnings and errors, and nothing else (of tests: those that did not pass, and the verdict)'
 complete -c netloom -n "__fish_netloom_using_subcommand generate" -s v -l verbose -d 'Print more: every measured value, every step'
 complete -c netloom -n "__fish_netloom_using_subcommand generate" -s h -l help -d 'Print help'
 complete -c netloom -n "__fish_netloom_using_subcommand inventory" -s f -l file -d 'Lab file [default: lab.yaml or netloom.yaml here]; `-` is standard input' -r
@@ -460,7 +460,7 @@ complete -c netloom -n "__fish_netloom_using_subcommand inventory" -l color -d '
 always\t''
 never\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand inventory" -l list -d 'JSON of all groups and hosts (Ansible\'s dynamic inventory)'
-complete -c netloom -n "__fish_netloom_using_subcommand inventory" -s q -l quiet -d 'Print results and errors only, no progress'
+complete -c netloom -n "__fish_netloom_using_subcommand inventory" -s q -l quiet -d 'Print what was asked for, warnings and errors, and nothing else (of tests: those that did not pass, and the verdict)'
 complete -c netloom -n "__fish_netloom_using_subcommand inventory" -s v -l verbose -d 'Print more: every measured value, every step'
 complete -c netloom -n "__fish_netloom_using_subcommand inventory" -s h -l help -d 'Print help'
 complete -c netloom -n "__fish_netloom_using_subcommand names" -s f -l file -d 'Lab file [default: lab.yaml or netloom.yaml here]; `-` is standard input' -r
@@ -476,7 +476,7 @@ complete -c netloom -n "__fish_netloom_using_subcommand names" -l color -d 'When
 always\t''
 never\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand names" -l ssh -d 'ssh configuration in place of hosts lines'
-complete -c netloom -n "__fish_netloom_using_subcommand names" -s q -l quiet -d 'Print results and errors only, no progress'
+complete -c netloom -n "__fish_netloom_using_subcommand names" -s q -l quiet -d 'Print what was asked for, warnings and errors, and nothing else (of tests: those that did not pass, and the verdict)'
 complete -c netloom -n "__fish_netloom_using_subcommand names" -s v -l verbose -d 'Print more: every measured value, every step'
 complete -c netloom -n "__fish_netloom_using_subcommand names" -s h -l help -d 'Print help'
 complete -c netloom -n "__fish_netloom_using_subcommand doctor" -s f -l file -d 'Lab file [default: lab.yaml or netloom.yaml here]; `-` is standard input' -r
@@ -489,7 +489,7 @@ yaml\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand doctor" -l color -d 'When to use colours (`auto`: on a terminal, unless NO_COLOR is set)' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c netloom -n "__fish_netloom_using_subcommand doctor" -s q -l quiet -d 'Print results and errors only, no progress'
+complete -c netloom -n "__fish_netloom_using_subcommand doctor" -s q -l quiet -d 'Print what was asked for, warnings and errors, and nothing else (of tests: those that did not pass, and the verdict)'
 complete -c netloom -n "__fish_netloom_using_subcommand doctor" -s v -l verbose -d 'Print more: every measured value, every step'
 complete -c netloom -n "__fish_netloom_using_subcommand doctor" -s h -l help -d 'Print help'
 complete -c netloom -n "__fish_netloom_using_subcommand schema" -s o -l output -d 'How results are printed (`wide`: more columns)' -r -f -a "table\t''
@@ -499,7 +499,7 @@ yaml\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand schema" -l color -d 'When to use colours (`auto`: on a terminal, unless NO_COLOR is set)' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c netloom -n "__fish_netloom_using_subcommand schema" -s q -l quiet -d 'Print results and errors only, no progress'
+complete -c netloom -n "__fish_netloom_using_subcommand schema" -s q -l quiet -d 'Print what was asked for, warnings and errors, and nothing else (of tests: those that did not pass, and the verdict)'
 complete -c netloom -n "__fish_netloom_using_subcommand schema" -s v -l verbose -d 'Print more: every measured value, every step'
 complete -c netloom -n "__fish_netloom_using_subcommand schema" -s h -l help -d 'Print help'
 complete -c netloom -n "__fish_netloom_using_subcommand completions" -s o -l output -d 'How results are printed (`wide`: more columns)' -r -f -a "table\t''
@@ -509,7 +509,7 @@ yaml\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand completions" -l color -d 'When to use colours (`auto`: on a terminal, unless NO_COLOR is set)' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c netloom -n "__fish_netloom_using_subcommand completions" -s q -l quiet -d 'Print results and errors only, no progress'
+complete -c netloom -n "__fish_netloom_using_subcommand completions" -s q -l quiet -d 'Print what was asked for, warnings and errors, and nothing else (of tests: those that did not pass, and the verdict)'
 complete -c netloom -n "__fish_netloom_using_subcommand completions" -s v -l verbose -d 'Print more: every measured value, every step'
 complete -c netloom -n "__fish_netloom_using_subcommand completions" -s h -l help -d 'Print help'
 complete -c netloom -n "__fish_netloom_using_subcommand man" -s o -l output -d 'How results are printed (`wide`: more columns)' -r -f -a "table\t''
@@ -519,7 +519,7 @@ yaml\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand man" -l color -d 'When to use colours (`auto`: on a terminal, unless NO_COLOR is set)' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c netloom -n "__fish_netloom_using_subcommand man" -s q -l quiet -d 'Print results and errors only, no progress'
+complete -c netloom -n "__fish_netloom_using_subcommand man" -s q -l quiet -d 'Print what was asked for, warnings and errors, and nothing else (of tests: those that did not pass, and the verdict)'
 complete -c netloom -n "__fish_netloom_using_subcommand man" -s v -l verbose -d 'Print more: every measured value, every step'
 complete -c netloom -n "__fish_netloom_using_subcommand man" -s h -l help -d 'Print help'
 complete -c netloom -n "__fish_netloom_using_subcommand version" -s o -l output -d 'How results are printed (`wide`: more columns)' -r -f -a "table\t''
@@ -529,7 +529,7 @@ yaml\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand version" -l color -d 'When to use colours (`auto`: on a terminal, unless NO_COLOR is set)' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c netloom -n "__fish_netloom_using_subcommand version" -s q -l quiet -d 'Print results and errors only, no progress'
+complete -c netloom -n "__fish_netloom_using_subcommand version" -s q -l quiet -d 'Print what was asked for, warnings and errors, and nothing else (of tests: those that did not pass, and the verdict)'
 complete -c netloom -n "__fish_netloom_using_subcommand version" -s v -l verbose -d 'Print more: every measured value, every step'
 complete -c netloom -n "__fish_netloom_using_subcommand version" -s h -l help -d 'Print help'
 complete -c netloom -n "__fish_netloom_using_subcommand help" -s o -l output -d 'How results are printed (`wide`: more columns)' -r -f -a "table\t''
@@ -539,6 +539,6 @@ yaml\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand help" -l color -d 'When to use colours (`auto`: on a terminal, unless NO_COLOR is set)' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c netloom -n "__fish_netloom_using_subcommand help" -s q -l quiet -d 'Print results and errors only, no progress'
+complete -c netloom -n "__fish_netloom_using_subcommand help" -s q -l quiet -d 'Print what was asked for, warnings and errors, and nothing else (of tests: those that did not pass, and the verdict)'
 complete -c netloom -n "__fish_netloom_using_subcommand help" -s v -l verbose -d 'Print more: every measured value, every step'
 complete -c netloom -n "__fish_netloom_using_subcommand help" -s h -l help -d 'Print help'

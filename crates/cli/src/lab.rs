@@ -29,7 +29,7 @@ pub struct Ci {
     pub select: Select,
     #[command(flatten)]
     pub admission: Admission,
-    /// Leave the lab running at the end
+    /// Leave the lab running after the verdict (a `ci` killed before leaves nothing)
     #[arg(long)]
     pub keep: bool,
 }

@@ -59,7 +59,7 @@ pub struct Global {
         hide_possible_values = false
     )]
     pub color: Color,
-    /// Print results and errors only, no progress
+    /// Print what was asked for, warnings and errors, and nothing else (of tests: those that did not pass, and the verdict)
     #[arg(help_heading = "Output", short, long, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
     /// Print more: every measured value, every step

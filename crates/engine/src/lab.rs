@@ -204,6 +204,21 @@ impl Lab {
         &self.instance
     }
 
+    /// Hands a lab that is tied to this process over to whoever runs `down`: it outlives this process from now on.
+    ///
+    /// # Errors
+    /// When another process changes the lab right now, or the keeper has gone.
+    pub fn pin(&mut self) -> Result<()> {
+        let _lock = self.dir.lock(false)?;
+        // The record first: if this process is killed in between, the keeper takes all of it away.
+        let mut record = self.dir.read_record()?;
+        record.instance.tied = false;
+        self.dir.write_record(&record)?;
+        self.client().untie()?;
+        self.instance.tied = false;
+        Ok(())
+    }
+
     /// The one connection to the keeper.
     pub(crate) fn client(&self) -> MutexGuard<'_, Client> {
         self.client.lock().unwrap_or_else(PoisonError::into_inner)

@@ -148,8 +148,8 @@ impl<'a> Cycle<'a> {
         self.report.instance.clone_from(&name);
         let plan = host::plan(&loaded, Some(&name), None)?;
         admission::check(self.context, &plan, self.args.admission.force)?;
-        let mode = if self.args.keep { Mode::Pinned } else { Mode::Tied };
-        Ok((plan, host::options(self.context, mode, &file), selected))
+        // Also what is to be kept: until the verdict, a killed `ci` leaves nothing.
+        Ok((plan, host::options(self.context, Mode::Tied, &file), selected))
     }
 
     /// `clos-bgp-x7k2`: the lab's name and four characters no other run here has.
@@ -260,11 +260,14 @@ impl<'a> Cycle<'a> {
         Ok(status)
     }
 
-    fn tear_down(&mut self, lab: Lab, options: &Options) -> Result<()> {
+    fn tear_down(&mut self, mut lab: Lab, options: &Options) -> Result<()> {
         let begun = Instant::now();
         let name = self.report.instance.clone();
-        drop(lab);
         if self.args.keep && signals::caught().is_none() {
+            if let Err(e) = lab.pin() {
+                self.done(Phase::TearDown, Status::Error, begun.elapsed(), e.to_string());
+                return Err(Failure::build(format!("keeping {name}: {e}")));
+            }
             self.done(
                 Phase::TearDown,
                 Status::Skipped,
@@ -273,6 +276,7 @@ impl<'a> Cycle<'a> {
             );
             return Ok(());
         }
+        drop(lab);
         self.progress.step(Phase::TearDown.as_str());
         let progress = &self.progress;
         match netloom_engine::down(&name, options, &mut |event| commands::show_engine(progress, &event)) {
@@ -312,12 +316,18 @@ pub(crate) fn print(context: &Context, report: &Report, reports: &Reports) {
     let t = &context.terminal;
     let columns = t.columns();
     let wide = t.format == netloom_report::terminal::Format::Wide || t.verbose > 0;
-    if !report.tests.is_empty() {
-        t.say("");
+    let failures = text::failures(report, t.verbose > 0, columns);
+    if t.quiet {
+        // What did not pass, and the verdict.
+        t.text(failures.trim_start_matches('\n'));
+    } else if !report.tests.is_empty() {
+        t.line("");
         t.text(&text::tests(report, wide, columns));
-        t.text(&text::failures(report, t.verbose > 0, columns));
+        t.text(&failures);
     }
-    t.line("");
+    if !t.quiet || !failures.is_empty() {
+        t.line("");
+    }
     t.line(text::verdict(report));
     for path in [&reports.junit, &reports.json].into_iter().flatten() {
         t.say(Style::Dim.paint(format!("written: {}", path.display())));

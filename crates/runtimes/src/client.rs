@@ -189,6 +189,14 @@ impl Client {
         self.call_as(Request::Held)
     }
 
+    /// A keeper that was tied to the process that made it now lives until it is told to end.
+    ///
+    /// # Errors
+    /// When the keeper has gone.
+    pub fn untie(&mut self) -> Result<()> {
+        self.call(Request::Untie).map(drop)
+    }
+
     /// Leaves a value with the keeper; `Null` takes it away.
     ///
     /// # Errors

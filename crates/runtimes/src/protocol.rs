@@ -75,6 +75,8 @@ pub(crate) enum Request {
     Emit { event: serde_json::Value },
     /// From now on tell this connection all events.
     Events { past: bool },
+    /// Outlive the process the keeper was tied to.
+    Untie,
     /// End everything, and the keeper.
     Shutdown,
 }

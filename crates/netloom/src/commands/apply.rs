@@ -43,7 +43,9 @@ pub(crate) fn run(context: &Context, args: &Apply) -> Result<Exit> {
         Ok(netloom_engine::apply(plan, &engine_options, &mut |event| super::up::show(&progress, &event))?)
     })?;
     progress.finish();
-    show(context, &changes)?;
+    if !context.terminal.quiet || context.terminal.format.is_machine() {
+        show(context, &changes)?;
+    }
     if !changes.is_empty() && !context.terminal.format.is_machine() {
         context.terminal.say(format!("{} done in {}", Style::Green.paint("✓"), style::duration(begun.elapsed())));
     }

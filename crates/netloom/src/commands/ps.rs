@@ -38,7 +38,11 @@ fn labs(context: &Context) {
     let t = &context.terminal;
     let all = netloom_engine::list(&context.run_dir);
     if t.format.is_machine() {
-        t.document(&all);
+        let list: Vec<_> = all
+            .iter()
+            .map(|i| json!({"instance": i.name, "state": word(i).0, "nodes": i.nodes, "links": i.links, "created": rfc3339(i.created), "file": i.source, "keeper": i.keeper, "tied": i.tied}))
+            .collect();
+        t.document(&list);
         return;
     }
     if all.is_empty() {
@@ -52,7 +56,7 @@ fn labs(context: &Context) {
             state(i),
             i.nodes.to_string(),
             i.links.to_string(),
-            age(i.created),
+            rfc3339(i.created).map_or("-".into(), |_| age(i.created)),
             i.source.as_ref().map_or(String::new(), |p| p.display().to_string()),
         ]);
     }
@@ -60,12 +64,24 @@ fn labs(context: &Context) {
 }
 
 fn state(i: &Instance) -> String {
+    let (word, style) = word(i);
+    style.paint(word)
+}
+
+/// One word for a lab, the same in every format.
+fn word(i: &Instance) -> (&'static str, Style) {
     match (i.keeper, i.complete, i.tied) {
-        (None, ..) => Style::Red.paint("dead"),
-        (Some(_), false, _) => Style::Yellow.paint("building"),
-        (Some(_), true, true) => Style::Green.paint("ci"),
-        (Some(_), true, false) => Style::Green.paint("up"),
+        (None, ..) => ("dead", Style::Red),
+        (Some(_), false, _) => ("building", Style::Yellow),
+        (Some(_), true, true) => ("ci", Style::Green),
+        (Some(_), true, false) => ("up", Style::Green),
     }
+}
+
+/// `null` for a lab of which only remains are left, without a record.
+fn rfc3339(time: SystemTime) -> Option<String> {
+    let time = jiff::Timestamp::try_from(time).ok().filter(|t| t.as_second() > 0)?;
+    Some(time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
 }
 
 fn age(created: SystemTime) -> String {

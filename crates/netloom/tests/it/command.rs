@@ -107,6 +107,37 @@ fn labs_are_drawn_in_three_languages() {
 }
 
 #[test]
+fn quiet_is_results_and_errors_only() {
+    needs!(root);
+    let place = Place::new();
+    fs::write(place.path("lab.yaml"), TWO).unwrap();
+    let both = format!("{TWO}    - name: wrong\n      within: 0s\n      expect: [{{links: {{state: down}}}}]\n");
+    fs::write(place.path("both.yaml"), both).unwrap();
+    // What is asked for is done, and there is nothing to say about it.
+    for args in [
+        &["validate", "-q"][..],
+        &["init", "-q", "new.yaml"],
+        &["up", "-q"],
+        &["apply", "-q", "--set", "x=1"],
+        &["link", "set", "-q", "a:eth1", "--delay", "1ms"],
+        &["stop", "-q", "a"],
+        &["start", "-q", "a"],
+        &["save", "-q", "saved"],
+        &["capture", "-q", "a:eth1", "-w", "x.pcap", "--for", "1ms"],
+        &["down", "-q"],
+    ] {
+        assert_eq!(out(&place.netloom(args)), (0, String::new(), String::new()), "{args:?}");
+    }
+    let (code, stdout, stderr) = out(&place.netloom(&["ci", "-q"]));
+    assert_eq!((code, stdout.lines().count(), stderr.as_str()), (0, 1, ""), "{stdout}");
+    assert!(stdout.starts_with("PASSED  two  1 of 1 test passed"), "{stdout}");
+    let (code, stdout, stderr) = out(&place.netloom(&["ci", "-q", "both.yaml"]));
+    assert_eq!((code, stderr.as_str()), (1, ""), "{stdout}");
+    assert!(stdout.starts_with("FAILED wrong  [link-state]") && stdout.contains("\nFAILED  two  1 of 2"), "{stdout}");
+    assert!(!stdout.contains("reach") && !stdout.contains("TEST"), "{stdout}");
+}
+
+#[test]
 fn a_reader_that_goes_away_is_no_error() {
     let place = Place::new();
     let mut child = place.command(&["schema"]).spawn().unwrap();

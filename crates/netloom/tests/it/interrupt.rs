@@ -13,10 +13,16 @@ const SLOW: &str = "apiVersion: netloom.dev/v1alpha1\nkind: Lab\nmetadata: {name
 
 /// Starts `ci`, sends `signal` once `begun` is seen in the run directory's neighbourhood, and returns code, JUnit and how long it took to end.
 fn interrupted(lab: &str, signal: i32, after: Duration) -> (Option<i32>, String, Duration) {
+    interrupted_with(lab, signal, after, &[])
+}
+
+fn interrupted_with(lab: &str, signal: i32, after: Duration, more: &[&str]) -> (Option<i32>, String, Duration) {
     let place = Place::new();
     fs::write(place.path("lab.yaml"), lab).unwrap();
     let junit = place.path("out.xml");
-    let mut child = place.command(&["ci", "--junit", junit.to_str().unwrap()]).spawn().unwrap();
+    let mut args = vec!["ci", "--junit", junit.to_str().unwrap()];
+    args.extend(more);
+    let mut child = place.command(&args).spawn().unwrap();
     let until = Instant::now() + Duration::from_secs(20);
     let built = || fs::read_dir(place.run_dir()).is_ok_and(|mut d| d.next().is_some());
     while !built() && Instant::now() < until {
@@ -94,5 +100,28 @@ fn a_change_is_finished() {
     assert_eq!(code, Some(130), "{said}");
     assert!(said.contains("taking the lab down is done all the same"), "{said}");
     let left = place.left("changing");
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn what_is_to_be_kept_is_kept_from_the_verdict_on() {
+    needs!(root);
+    // Killed before there is one.
+    let (got, _, _) =
+        interrupted_with(&SLOW.replace("READY", ""), number::KILL, Duration::from_millis(1000), &["--keep"]);
+    assert_eq!(got, None);
+
+    let place = Place::new();
+    fs::write(place.path("lab.yaml"), SLOW.replace("READY", "").replace("within: 60s", "within: 300ms")).unwrap();
+    let out = place.netloom(&["ci", "--keep", "--name", "kept"]);
+    assert_eq!(out.status.code(), Some(1), "{}", String::from_utf8_lossy(&out.stdout));
+    // Its process runs, it belongs to no `ci` any more, and it is the lab that is meant where no other is.
+    let ps = place.netloom(&["ps", "--all", "-o", "json"]);
+    let ps: serde_json::Value = serde_json::from_slice(&ps.stdout).unwrap();
+    assert_eq!((&ps[0]["instance"], &ps[0]["state"]), (&"kept".into(), &"up".into()), "{ps}");
+    let out = place.netloom(&["exec", "a", "--", "pgrep", "-x", "sleep"]);
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    assert!(place.netloom(&["down", "--name", "kept"]).status.success());
+    let left = place.left("kept");
     assert!(left.is_empty(), "{left:?}");
 }

@@ -199,6 +199,10 @@ impl Keeper {
                 }
                 Ok(None)
             }
+            Request::Untie => {
+                self.parent = None;
+                done(Value::Null)
+            }
             Request::Shutdown => {
                 self.ending = true;
                 done(Value::Null)
