@@ -17,7 +17,9 @@ DEMO=(frr gcc libc6-dev make git)
 TEST=(
   # What tests compare with, or drive traffic with.
   iproute2 iperf3 iputils-ping tcpdump traceroute nftables ethtool jq netcat-openbsd curl
-  procps psmisc util-linux openssh-client
+  procps psmisc util-linux openssh-client openssh-server
+  # The inventory is read, and used, by the real thing (4 MB to fetch, 25 MB on disk).
+  ansible-core
   # Open vSwitch: the tests start their own ovsdb-server and ovs-vswitchd, in a directory of their own.
   openvswitch-switch openvswitch-common
   # A second kernel, for what this one may lack (netem): `cargo dev vm`.

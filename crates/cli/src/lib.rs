@@ -147,6 +147,9 @@ pub enum Command {
     Schema,
     /// Print shell completions
     Completions(make::Completions),
+    /// What Ansible takes for `ssh`
+    #[command(hide = true)]
+    Session(node::Session),
     /// Write man pages to a directory
     #[command(hide = true)]
     Man(make::Man),
@@ -222,7 +225,7 @@ mod tests {
     fn every_command_shows_an_example() {
         for command in Cli::command().get_subcommands() {
             let name = command.get_name();
-            if ["schema", "version", "man", "help"].contains(&name) {
+            if ["schema", "version", "man", "help", "session"].contains(&name) {
                 continue;
             }
             let text = command.get_after_help().map(ToString::to_string).unwrap_or_default();

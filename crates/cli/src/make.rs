@@ -95,12 +95,16 @@ pub struct Generate {
 
 /// `netloom inventory`.
 #[derive(Debug, Args)]
-#[command(after_help = "Ansible enters a node through `netloom exec`; no ssh is needed.
+#[command(
+    after_help = "Ansible enters a running lab's nodes by this program: they need no ssh server, keys or addresses,
+only python3, which they share with the host.
 
 Examples:
   netloom inventory lab.yaml > inventory.yaml
+  ansible -i inventory.yaml all -m ping
   netloom inventory --list          as a dynamic inventory
-  netloom inventory --host leaf1")]
+  netloom inventory --host leaf1"
+)]
 pub struct Inventory {
     #[command(flatten)]
     pub lab: FileOperand,
@@ -114,13 +118,17 @@ pub struct Inventory {
 
 /// `netloom names`.
 #[derive(Debug, Args)]
-#[command(after_help = "Nodes have names the host can use where the lab has a management network.
+#[command(
+    after_help = "Nodes have names the host can use where the lab has a management network. ssh goes to the server that the
+file runs in a node that has a management address, else to one started by `netloom exec` for each connection.
 
 Examples:
   netloom names                          lines for /etc/hosts, printed
-  netloom names --ssh >> ~/.ssh/config   ssh configuration through `netloom exec`
+  netloom names --ssh > cfg; ssh -F cfg h1.LAB
+  netloom names --ssh --write ~/.ssh/config
   netloom names --write /etc/hosts       replace the lab's block in that file
-  netloom names --remove /etc/hosts      take it out again")]
+  netloom names --remove /etc/hosts      take it out again"
+)]
 pub struct Names {
     #[command(flatten)]
     pub lab: FileOperand,

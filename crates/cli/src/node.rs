@@ -98,6 +98,16 @@ pub struct Exec {
     pub command: Vec<String>,
 }
 
+/// `netloom session`: Ansible takes it for ssh(1). After `--` come ssh's own arguments.
+#[derive(Debug, Args)]
+pub struct Session {
+    /// Instance of the lab
+    pub instance: String,
+    /// Options of ssh, which mean nothing here; the node; words for a shell
+    #[arg(last = true, required = true, value_name = "SSH ARGUMENTS")]
+    pub arguments: Vec<String>,
+}
+
 /// `netloom console`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:

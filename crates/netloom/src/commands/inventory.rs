@@ -59,15 +59,14 @@ fn hosts(plan: &Plan) -> BTreeMap<String, Value> {
                     .flat_map(|e| e.addresses.iter().map(ToString::to_string)),
             );
             let mut vars = Map::new();
-            match plan.management.as_ref().and_then(|m| m.nodes.get(name)).and_then(|a| a.v4) {
-                Some(management) => vars.insert("ansible_host".into(), json!(management.addr())),
-                None => vars.insert(
-                    "ansible_ssh_common_args".into(),
-                    json!(format!("-o ProxyCommand=\"{}\"", super::names::proxy(plan, name.as_str()))),
-                ),
-            };
-            vars.insert("ansible_user".into(), json!("root"));
-            vars.insert("netloom_instance".into(), json!(plan.instance));
+            if let Some(a) = plan.management.as_ref().and_then(|m| m.nodes.get(name)) {
+                let all: Vec<String> =
+                    a.v4.iter()
+                        .map(|n| n.addr().to_string())
+                        .chain(a.v6.iter().map(|n| n.addr().to_string()))
+                        .collect();
+                vars.insert("netloom_management".into(), json!(all));
+            }
             vars.insert("netloom_kind".into(), json!(node.kind.as_str()));
             vars.insert("netloom_addresses".into(), json!(addresses));
             if let Some(spec) = plan.lab.spec.nodes.get(name) {
@@ -78,6 +77,20 @@ fn hosts(plan: &Plan) -> BTreeMap<String, Value> {
             (name.to_string(), Value::Object(vars))
         })
         .collect()
+}
+
+/// How Ansible enters the nodes. It starts what it takes for ssh, which here is netloom itself: so no node needs a server, a key or an address,
+/// and where that fails a node is unreachable (nothing runs on the host in its place).
+fn connection(plan: &Plan) -> Value {
+    json!({
+        "ansible_connection": "ssh",
+        "ansible_ssh_executable": super::names::program(),
+        "ansible_ssh_args": format!("session {} --", plan.instance),
+        // Files go through the same command's standard input.
+        "ansible_ssh_transfer_method": "piped",
+        "ansible_user": "root",
+        "netloom_instance": plan.instance,
+    })
 }
 
 /// Group → nodes: kinds and the file's groups.
@@ -102,7 +115,7 @@ fn dynamic(plan: &Plan) -> Value {
     let groups = groups(plan);
     let mut out = Map::new();
     out.insert("_meta".into(), json!({"hostvars": hosts(plan)}));
-    out.insert("all".into(), json!({"children": groups.keys().collect::<Vec<_>>()}));
+    out.insert("all".into(), json!({"children": groups.keys().collect::<Vec<_>>(), "vars": connection(plan)}));
     for (name, members) in &groups {
         out.insert(name.clone(), json!({"hosts": members}));
     }
@@ -116,5 +129,5 @@ fn fixed(plan: &Plan) -> Value {
             (name, json!({"hosts": members.into_iter().map(|m| (m, json!({}))).collect::<Map<String, Value>>()}))
         })
         .collect();
-    json!({"all": {"hosts": hosts(plan), "children": children}})
+    json!({"all": {"vars": connection(plan), "hosts": hosts(plan), "children": children}})
 }

@@ -40,9 +40,10 @@ pub(crate) fn run(context: &Context, command: Command) -> Result<u8> {
         Command::Ping(args) => probe::ping(context, &args)?,
         Command::Ps(args) => ps::run(context, &args)?,
         Command::Inspect(args) => inspect::run(context, &args)?,
-        // The code of these two is the command's own.
+        // The code of these is the command's own.
         Command::Exec(args) => return exec::exec(context, args),
         Command::Console(args) => return exec::console(context, &args),
+        Command::Session(args) => return exec::session(context, &args),
         Command::Start(args) => power::run(context, &args, power::Power::On)?,
         Command::Stop(args) => power::run(context, &args, power::Power::Off)?,
         Command::Restart(args) => power::run(context, &args, power::Power::Cycle)?,

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use netloom_api::node::NodeKind;
+use netloom_api::values::NodeName;
 use netloom_cli::exit::Exit;
 use netloom_cli::make::Names;
 use netloom_plan::desired::Plan;
@@ -74,23 +75,44 @@ fn ssh(plan: &Plan) -> String {
         plan.nodes.iter().filter(|(_, n)| matches!(n.kind, NodeKind::Linux | NodeKind::Frr)).map(|(name, _)| name)
     {
         let _ = writeln!(out, "Host {node}.{}", plan.instance);
-        match plan.management.as_ref().and_then(|m| m.nodes.get(node)).and_then(|a| a.v4) {
+        let management = plan.management.as_ref().and_then(|m| m.nodes.get(node)).and_then(|a| a.v4);
+        match management.filter(|_| serves_ssh(plan, node)) {
             Some(a) => {
                 let _ = writeln!(out, "  HostName {}", a.addr());
             }
-            // Without an address of its own: an ssh server started for this one connection, inside the node.
+            // An ssh server started for this one connection, inside the node.
             None => {
                 let _ = writeln!(out, "  ProxyCommand {}", proxy(plan, node.as_str()));
             }
         }
-        let _ = writeln!(out, "  User root\n  StrictHostKeyChecking no\n  UserKnownHostsFile /dev/null");
+        let _ =
+            writeln!(out, "  User root\n  StrictHostKeyChecking no\n  UserKnownHostsFile /dev/null\n  LogLevel ERROR");
     }
     out
 }
 
+/// Whether the file starts an ssh server in the node.
+fn serves_ssh(plan: &Plan, node: &NodeName) -> bool {
+    let processes = plan.nodes.get(node).into_iter().flat_map(|n| n.processes.values());
+    processes.flat_map(|p| &p.argv).any(|word| word.contains("sshd") || word.contains("dropbear"))
+}
+
 /// A command that speaks ssh on its standard files from inside a node.
-pub(crate) fn proxy(plan: &Plan, node: &str) -> String {
-    format!("netloom exec --name {} {node} -- sh -c 'mkdir -p /run/sshd; exec /usr/sbin/sshd -i'", plan.instance)
+fn proxy(plan: &Plan, node: &str) -> String {
+    let program = program();
+    format!("{program} exec --name {} {node} -- sh -c 'mkdir -p /run/sshd; exec /usr/sbin/sshd -i'", plan.instance)
+}
+
+/// What starts this program from elsewhere: its name where `PATH` finds it, else its path.
+pub(crate) fn program() -> String {
+    const NAME: &str = "netloom";
+    let Ok(own) = std::env::current_exe() else { return NAME.into() };
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let first = std::env::split_paths(&path).map(|d| d.join(NAME)).find(|p| p.is_file());
+    if first.and_then(|p| p.canonicalize().ok()).is_some_and(|p| Some(p) == own.canonicalize().ok()) {
+        return NAME.into();
+    }
+    own.display().to_string()
 }
 
 fn begin(instance: &str) -> String {

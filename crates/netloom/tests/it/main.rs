@@ -6,5 +6,6 @@ mod examples;
 mod fails;
 mod interrupt;
 mod rootless;
+mod outside;
 mod run;
 mod terminal;
