@@ -144,3 +144,13 @@ fn the_starter_passes() {
     let ran = place.ci(&place.path("lab.yaml"), &[]);
     assert_eq!(ran.code, 0, "{}", ran.said());
 }
+
+#[test]
+fn ospf_over_ipv6_fills_the_tables_of_that_family() {
+    needs!(root, ospf6d);
+    let ran = Place::new().ci(&root().join("tests/labs/ospf-v6.yaml"), &[]);
+    assert_eq!(ran.code, 0, "{}", ran.said());
+    for test in ["full", "every table", "cut"] {
+        assert_eq!(ran.test(test)["status"], "passed", "{}", ran.said());
+    }
+}
