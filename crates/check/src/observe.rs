@@ -94,23 +94,26 @@ pub fn links_text(world: &dyn World, node: &NodeName) -> Result<String> {
     let line = |l: &Link| {
         let mine: Vec<String> =
             addresses.iter().filter(|a| a.index == l.index).map(|a| a.address.to_string()).collect();
+        // Only what tells something: a line must fit where it is read.
+        let some = |n: u64, what: &str| if n == 0 { String::new() } else { format!(" ({n} {what})") };
         format!(
-            "{} {} {} mtu {} {} rx {} packets {} errors {} dropped, tx {} packets {} errors {} dropped, carrier changes {}",
+            "{} {}{} mtu {} {}, received {}{}{}, sent {}{}{}, carrier changed {} times",
             l.name,
             if l.up { "up" } else { "down" },
-            if l.carrier { "carrier" } else { "no-carrier" },
+            if l.carrier { "" } else { " no-carrier" },
             l.mtu,
             mine.join(" "),
             l.stats.rx_packets,
-            l.stats.rx_errors,
-            l.stats.rx_dropped,
+            some(l.stats.rx_errors, "errors"),
+            some(l.stats.rx_dropped, "dropped"),
             l.stats.tx_packets,
-            l.stats.tx_errors,
-            l.stats.tx_dropped,
+            some(l.stats.tx_errors, "errors"),
+            some(l.stats.tx_dropped, "dropped"),
             l.carrier_changes,
         )
     };
-    Ok(r.links()?.iter().map(line).collect::<Vec<_>>().join("\n"))
+    // A loopback that is up is no news.
+    Ok(r.links()?.iter().filter(|l| l.name != "lo" || !l.up).map(line).collect::<Vec<_>>().join("\n"))
 }
 
 /// The neighbour table, in lines.

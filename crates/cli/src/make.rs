@@ -74,7 +74,7 @@ pub struct Generate {
     #[arg(value_name = "SHAPE")]
     pub shape: Option<String>,
     /// Size: `1000`, or `2x4` (spines × leaves, depth × fan-out, columns × rows)
-    #[arg(value_name = "SIZE")]
+    #[arg(value_name = "SIZE", allow_negative_numbers = true)]
     pub size: Option<String>,
     /// Hosts on each leaf
     #[arg(long, value_name = "N")]

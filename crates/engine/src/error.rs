@@ -130,7 +130,11 @@ fn join(names: &[String]) -> String {
 }
 
 fn known_labs(known: &[String]) -> String {
-    if known.is_empty() { "; no lab is".into() } else { format!("; up are: {}", join(known)) }
+    if known.is_empty() {
+        "; no lab is".into()
+    } else {
+        format!("; up are: {} (--name says which is meant)", join(known))
+    }
 }
 
 fn lines(errors: &[Error]) -> String {

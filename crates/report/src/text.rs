@@ -210,7 +210,8 @@ pub fn failure(t: &TestResult, verbose: bool, columns: usize) -> String {
     }
     let rest = t.evidence.len() - shown.len();
     if rest > 0 {
-        let text = format!("{} more pieces of evidence: -v shows them, --json and --junit keep them", rest);
+        let many = if rest == 1 { "piece" } else { "pieces" };
+        let text = format!("{rest} more {many} of evidence: -v shows, --json and --junit keep all");
         let _ = writeln!(out, "\n  {}", Style::Dim.paint(text));
     }
     out
@@ -218,7 +219,12 @@ pub fn failure(t: &TestResult, verbose: bool, columns: usize) -> String {
 
 /// The pieces of evidence that most likely say why: of the nodes first named, by what the failure is about.
 fn telling(t: &TestResult) -> Vec<&Evidence> {
+    // What was looked at, by the first word of the step that failed.
+    let kind = t.steps.iter().find(|s| s.status > Status::Skipped).and_then(|s| s.what.split(' ').next());
     let first: &[&str] = match t.cause.as_ref().map(Cause::word) {
+        Some("mismatch" | "absent" | "timed-out") if matches!(kind, Some("http" | "dns" | "exec")) => &["log", "links"],
+        Some("mismatch" | "too-big") if kind == Some("mtu") => &["links"],
+        Some("mismatch" | "absent" | "present") if matches!(kind, Some("route" | "path")) => &["routes", "bgp", "ospf"],
         Some("link-state") => &["links"],
         Some("denied" | "prohibited" | "no-rule-counted" | "present" | "no-way-back") => &["acl"],
         // netloom or the machine could not do something: the lab has nothing to say about that.

@@ -54,6 +54,7 @@ type Seen<'p> = (&'p EndPlan, Option<(bool, bool)>);
 fn judge(ends: &[Seen<'_>], state: Option<UpDown>, carrier: Option<bool>) -> Cause {
     let names =
         |which: Vec<&Seen<'_>>| which.iter().map(|(e, _)| e.end().to_string()).collect::<Vec<_>>().join(" and ");
+    let are = |which: &[&Seen<'_>]| if which.len() == 1 { "is" } else { "are" };
     let pick = |f: &dyn Fn(&Seen<'_>) -> bool| ends.iter().filter(|e| f(e)).collect::<Vec<_>>();
     let missing = pick(&|(_, l)| l.is_none());
     if !missing.is_empty() {
@@ -63,10 +64,11 @@ fn judge(ends: &[Seen<'_>], state: Option<UpDown>, carrier: Option<bool>) -> Cau
     let dark = pick(&|(_, l)| matches!(l, Some((_, false))));
     match state {
         Some(UpDown::Up) if !down.is_empty() => {
-            return Cause::LinkState { detail: format!("{} is down", names(down)) };
+            return Cause::LinkState { detail: format!("{} {} down", names(down.clone()), are(&down)) };
         }
         Some(UpDown::Down) if down.is_empty() => {
-            return Cause::LinkState { detail: format!("{} is up", names(pick(&|_| true))) };
+            let all = pick(&|_| true);
+            return Cause::LinkState { detail: format!("{} {} up", names(all.clone()), are(&all)) };
         }
         _ => {}
     }

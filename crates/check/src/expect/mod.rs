@@ -170,7 +170,10 @@ pub fn describe(expect: &Expect) -> String {
             let protocols: Vec<String> = e.proto.iter().map(ToString::to_string).collect();
             format!("reach {} → {}{}: {}", e.from, e.to, nodes(&protocols), reach::outcome_word(e.result))
         }
-        Expect::Policy(e) => format!("policy {} / {}: {} rules", e.inside, e.outside, e.rules.len()),
+        Expect::Policy(e) => {
+            let many = if e.rules.len() == 1 { "rule" } else { "rules" };
+            format!("policy {} / {}: {} {many}", e.inside, e.outside, e.rules.len())
+        }
         Expect::Route(e) => {
             let hops = if e.nexthops.is_empty() { String::new() } else { format!(" via {}", e.nexthops.join(", ")) };
             format!("route {} {}{hops}{}", e.node, e.prefix, if e.absent { " absent" } else { "" })

@@ -156,7 +156,7 @@ fn judge(result: &mut TestResult, severity: Severity, worst: Status) {
         let finding = step.findings.iter().max_by_key(|f| f.status);
         result.cause = finding.map(|f| f.cause.clone());
         result.message = match finding {
-            Some(f) => format!("{}: {}: {}", step.what, f.subject, f.found),
+            Some(f) => sentence(&step.what, &f.subject, &f.found),
             None => step.what.clone(),
         };
     }
@@ -173,8 +173,47 @@ fn judge(result: &mut TestResult, severity: Severity, worst: Status) {
     }
 }
 
+/// `route h1 10.0.0.0/8: there is none`: the kind of the expectation, what was looked at and what was found, each said once.
+fn sentence(what: &str, subject: &str, found: &str) -> String {
+    let kind = what.split(' ').next().unwrap_or_default();
+    let text = if found.starts_with(subject) { found.to_string() } else { format!("{subject}: {found}") };
+    if text.starts_with(kind) { text } else { format!("{kind} {text}") }
+}
+
 /// Progress inside a test.
 enum Told<'a> {
     Start(&'a str),
     Done(&'a StepResult),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::sentence;
+
+    #[test]
+    fn a_message_says_everything_once() {
+        for (what, subject, found, says) in [
+            ("route h3 10.1.2.0/24", "h3 10.1.2.0/24", "there is none", "route h3 10.1.2.0/24: there is none"),
+            (
+                "outage of f <1s",
+                "outage of f (h1 → h2)",
+                "outage of f (h1 → h2) was 2s",
+                "outage of f (h1 → h2) was 2s",
+            ),
+            (
+                "route h1 loopbacks",
+                "route h1 loopbacks",
+                "route h1 loopbacks matched nothing",
+                "route h1 loopbacks matched nothing",
+            ),
+            (
+                "exec h1: false",
+                "exec h1: false",
+                "the command ended with 1",
+                "exec h1: false: the command ended with 1",
+            ),
+        ] {
+            assert_eq!(sentence(what, subject, found), says);
+        }
+    }
 }

@@ -188,7 +188,9 @@ impl<'w> Bench<'w> {
                     String::from_utf8_lossy(if out.stderr.is_empty() { &out.stdout } else { &out.stderr }).into_owned();
                 let ended =
                     if out.timed_out { "ran out of time".to_string() } else { format!("ended with {}", out.status) };
-                Err(Trouble::Cause(Cause::Command { detail: format!("the command {ended}: {}", text.trim()) }))
+                Err(Trouble::Cause(Cause::Command {
+                    detail: format!("the command {ended}: {}", text.trim()).trim_end_matches(": ").to_string(),
+                }))
             });
         }
         if let Some(id) = &step.undo {

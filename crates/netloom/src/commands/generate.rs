@@ -48,12 +48,7 @@ fn shapes(context: &Context) {
     }
     let mut table = Table::new(["shape", "size", "what it is", "example"]);
     for s in SHAPES {
-        table.row([
-            s.name.into(),
-            s.size.to_string(),
-            s.about.into(),
-            format!("netloom generate {} {}", s.name, s.example),
-        ]);
+        table.row([s.name.into(), s.size.to_string(), s.about.into(), format!("{} {}", s.name, s.example)]);
     }
     t.text(&table.render(0, t.columns()));
 }

@@ -168,6 +168,7 @@ fn show_value(context: &Context, what: &str, value: &Value) {
                 .join(" "),
             other => text(other),
         };
-        t.line(format!("  {} {shown}", Style::Dim.paint(format!("{key:<11}"))));
+        let label = if key == "declaredUp" { "declared up" } else { key.as_str() };
+        t.line(format!("  {} {shown}", Style::Dim.paint(format!("{label:<11}"))));
     }
 }

@@ -25,8 +25,9 @@ pub(crate) fn probe(context: &Context, args: &Probe) -> Result<Exit> {
     };
     let within: Span = parse(&args.within)?;
     let lab = context.open(&args.lab)?;
+    known(&lab, &reach)?;
     let result = run(&lab, reach, within)?;
-    show(context, &result)
+    show(context, &result, 1)
 }
 
 pub(crate) fn ping(context: &Context, args: &Ping) -> Result<Exit> {
@@ -42,14 +43,27 @@ pub(crate) fn ping(context: &Context, args: &Ping) -> Result<Exit> {
     };
     let nodes = from.select(&lab.plan().lab.spec.nodes).into_iter().map(ToString::to_string).collect::<Vec<_>>();
     let reach = ReachExpect { from, to, proto: Vec::new(), af: None, count: Some(args.count), result: Outcome::Ok };
+    known(&lab, &reach)?;
     let result = run(&lab, reach, Span(std::time::Duration::from_secs(2)))?;
     let t = &context.terminal;
     if args.all && !t.format.is_machine() && nodes.len() <= 40 {
         t.text(&matrix(&nodes, &result).render(0, t.columns()));
         t.line("");
     }
-    show(context, &result)
+    show(context, &result, args.count.max(1) as usize)
 }
+
+/// Words of the command line that name no node are its mistake, not the network's.
+fn known(lab: &Lab, reach: &ReachExpect) -> Result<()> {
+    let names = [Some(&reach.from), if let Target::Nodes(to) = &reach.to { Some(to) } else { None }];
+    for selector in names.into_iter().flatten() {
+        super::power::select(lab, &selector.to_string())?;
+    }
+    Ok(())
+}
+
+/// Answers that are shown below a matrix or by themselves; -v shows all.
+const SHOWN: usize = 20;
 
 /// Nodes that have an address to be reached by.
 fn addressed(lab: &Lab) -> Result<Selector> {
@@ -93,7 +107,8 @@ fn matrix(nodes: &[String], result: &TestResult) -> Table {
     table
 }
 
-fn show(context: &Context, result: &TestResult) -> Result<Exit> {
+/// `each` probes went between every two.
+fn show(context: &Context, result: &TestResult, each: usize) -> Result<Exit> {
     let t = &context.terminal;
     let exit = if matches!(result.status, Status::Passed) { Exit::Ok } else { Exit::TestFailed };
     if t.format.is_machine() {
@@ -108,13 +123,15 @@ fn show(context: &Context, result: &TestResult) -> Result<Exit> {
         t.line(format!(
             "{} {} ok in {}{tail}",
             s.paint(mark),
-            count(checked, "probe"),
+            count(checked * each, "probe"),
             style::duration(result.duration)
         ));
         return Ok(exit);
     }
     let mut table = Table::new(["", "probe", "answer"]);
-    for f in result.steps.iter().flat_map(|s| &s.findings) {
+    let findings: Vec<&Finding> = result.steps.iter().flat_map(|s| &s.findings).collect();
+    let shown = if t.verbose > 0 || findings.len() <= SHOWN + 5 { findings.len() } else { SHOWN };
+    for f in &findings[..shown] {
         let (mark, s) = style::status(f.status);
         table.row([s.paint(mark), f.subject.clone(), f.cause.to_string()]);
     }
@@ -122,6 +139,10 @@ fn show(context: &Context, result: &TestResult) -> Result<Exit> {
         t.line(format!("{} {}", s.paint(mark), result.message));
     } else {
         t.text(&table.render(0, t.columns()));
+        if checked > 1 {
+            let hidden = if shown < findings.len() { "; -v shows all" } else { "" };
+            t.line(format!("{} of {} failed{hidden}", findings.len(), count(checked, "pair")));
+        }
     }
     for e in result.evidence.iter().filter(|_| t.verbose > 0) {
         t.line(format!(

@@ -138,6 +138,29 @@ fn quiet_is_results_and_errors_only() {
 }
 
 #[test]
+fn probes_say_how_many_and_name_the_nodes_there_are() {
+    needs!(root);
+    let place = Place::new();
+    fs::write(place.path("lab.yaml"), TWO).unwrap();
+    assert!(place.netloom(&["up", "-q"]).status.success());
+    let results = [
+        &["ping", "a", "b", "-c", "3"][..],
+        &["probe", "a", "nobody"],
+        &["ping", "--all", "x*"],
+        &["probe", "a", "b", "7/tcp"],
+        &["probe", "a", "10.9.9.9"],
+    ]
+    .map(|args| out(&place.netloom(args)));
+    assert!(place.netloom(&["down", "-q"]).status.success());
+    let [pinged, nobody, nothing, listened, nowhere] = results;
+    assert!(pinged.0 == 0 && pinged.1.starts_with("✓ 3 probes ok"), "{pinged:?}");
+    assert!(nobody.0 == 2 && nobody.2.contains("no node nobody; it has a, b"), "{nobody:?}");
+    assert!(nothing.0 == 2 && nothing.2.contains("no node x*; it has a, b"), "{nothing:?}");
+    assert!(listened.0 == 0 && listened.1.starts_with("✓ 1 probe ok"), "{listened:?}");
+    assert!(nowhere.0 == 1 && nowhere.1.contains("no route at a"), "{nowhere:?}");
+}
+
+#[test]
 fn a_reader_that_goes_away_is_no_error() {
     let place = Place::new();
     let mut child = place.command(&["schema"]).spawn().unwrap();
