@@ -70,9 +70,6 @@ _netloom() {
             netloom,ls)
                 cmd="netloom__subcmd__ps"
                 ;;
-            netloom,man)
-                cmd="netloom__subcmd__man"
-                ;;
             netloom,names)
                 cmd="netloom__subcmd__names"
                 ;;
@@ -93,9 +90,6 @@ _netloom() {
                 ;;
             netloom,schema)
                 cmd="netloom__subcmd__schema"
-                ;;
-            netloom,session)
-                cmd="netloom__subcmd__session"
                 ;;
             netloom,start)
                 cmd="netloom__subcmd__start"
@@ -128,7 +122,7 @@ _netloom() {
 
     case "${cmd}" in
         netloom)
-            opts="-o -q -v -h -V --output --color --quiet --verbose --help --version ci up apply down test probe ping ps ls inspect exec console start stop restart logs events save link capture init validate graph generate inventory names doctor schema completions session man version help"
+            opts="-o -q -v -h -V --output --color --quiet --verbose --help --version ci up apply down test probe ping ps ls inspect exec console start stop restart logs events save link capture init validate graph generate inventory names doctor schema completions version help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -983,32 +977,6 @@ _netloom() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        netloom__subcmd__man)
-            opts="-o -q -v -h --output --color --quiet --verbose --help"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                --output)
-                    COMPREPLY=($(compgen -W "table wide json yaml" -- "${cur}"))
-                    return 0
-                    ;;
-                -o)
-                    COMPREPLY=($(compgen -W "table wide json yaml" -- "${cur}"))
-                    return 0
-                    ;;
-                --color)
-                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
-                    return 0
-                    ;;
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
         netloom__subcmd__names)
             opts="-f -o -q -v -h --file --name --set --ssh --write --remove --output --color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -1282,32 +1250,6 @@ _netloom() {
             return 0
             ;;
         netloom__subcmd__schema)
-            opts="-o -q -v -h --output --color --quiet --verbose --help"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                --output)
-                    COMPREPLY=($(compgen -W "table wide json yaml" -- "${cur}"))
-                    return 0
-                    ;;
-                -o)
-                    COMPREPLY=($(compgen -W "table wide json yaml" -- "${cur}"))
-                    return 0
-                    ;;
-                --color)
-                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
-                    return 0
-                    ;;
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        netloom__subcmd__session)
             opts="-o -q -v -h --output --color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

@@ -64,8 +64,6 @@ complete -c netloom -n "__fish_netloom_needs_command" -f -a "names" -d 'Print na
 complete -c netloom -n "__fish_netloom_needs_command" -f -a "doctor" -d 'Say what this machine can do, and what to do about the rest'
 complete -c netloom -n "__fish_netloom_needs_command" -f -a "schema" -d 'Print the JSON schema of the lab file, for editors'
 complete -c netloom -n "__fish_netloom_needs_command" -f -a "completions" -d 'Print shell completions'
-complete -c netloom -n "__fish_netloom_needs_command" -f -a "session" -d 'What Ansible takes for `ssh`'
-complete -c netloom -n "__fish_netloom_needs_command" -f -a "man" -d 'Write man pages to a directory'
 complete -c netloom -n "__fish_netloom_needs_command" -f -a "version" -d 'Print the version and what it was built for'
 complete -c netloom -n "__fish_netloom_needs_command" -f -a "help" -d 'Explain a command or a topic'
 complete -c netloom -n "__fish_netloom_using_subcommand ci" -s f -l file -d 'Lab file [default: lab.yaml or netloom.yaml here]; `-` is standard input' -r
@@ -513,26 +511,6 @@ never\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand completions" -s q -l quiet -d 'Print what was asked for, warnings and errors, and nothing else (of tests: those that did not pass, and the verdict)'
 complete -c netloom -n "__fish_netloom_using_subcommand completions" -s v -l verbose -d 'Print more: every measured value, every step'
 complete -c netloom -n "__fish_netloom_using_subcommand completions" -s h -l help -d 'Print help'
-complete -c netloom -n "__fish_netloom_using_subcommand session" -s o -l output -d 'How results are printed (`wide`: more columns)' -r -f -a "table\t''
-wide\t''
-json\t''
-yaml\t''"
-complete -c netloom -n "__fish_netloom_using_subcommand session" -l color -d 'When to use colours (`auto`: on a terminal, unless NO_COLOR is set)' -r -f -a "auto\t''
-always\t''
-never\t''"
-complete -c netloom -n "__fish_netloom_using_subcommand session" -s q -l quiet -d 'Print what was asked for, warnings and errors, and nothing else (of tests: those that did not pass, and the verdict)'
-complete -c netloom -n "__fish_netloom_using_subcommand session" -s v -l verbose -d 'Print more: every measured value, every step'
-complete -c netloom -n "__fish_netloom_using_subcommand session" -s h -l help -d 'Print help'
-complete -c netloom -n "__fish_netloom_using_subcommand man" -s o -l output -d 'How results are printed (`wide`: more columns)' -r -f -a "table\t''
-wide\t''
-json\t''
-yaml\t''"
-complete -c netloom -n "__fish_netloom_using_subcommand man" -l color -d 'When to use colours (`auto`: on a terminal, unless NO_COLOR is set)' -r -f -a "auto\t''
-always\t''
-never\t''"
-complete -c netloom -n "__fish_netloom_using_subcommand man" -s q -l quiet -d 'Print what was asked for, warnings and errors, and nothing else (of tests: those that did not pass, and the verdict)'
-complete -c netloom -n "__fish_netloom_using_subcommand man" -s v -l verbose -d 'Print more: every measured value, every step'
-complete -c netloom -n "__fish_netloom_using_subcommand man" -s h -l help -d 'Print help'
 complete -c netloom -n "__fish_netloom_using_subcommand version" -s o -l output -d 'How results are printed (`wide`: more columns)' -r -f -a "table\t''
 wide\t''
 json\t''

@@ -468,12 +468,18 @@ impl RunResult {
         self.tests.iter().filter(|t| t.status == status).count()
     }
 
-    /// The verdict of the run: the worst status of its tests. A run without any test is an error; skipped tests alone fail nothing
-    /// (what they needed has failed by itself), but a run in which nothing passed is no pass.
+    /// The verdict of the run: the worst status of its tests. A run without any test is an error; a skipped test fails nothing where what it
+    /// needed has failed by itself. Where that was a warning only, nobody has looked at the skipped one, and the run does not pass.
     pub fn status(&self) -> Status {
-        let worst = self.tests.iter().map(|t| t.status).filter(|s| *s != Status::Skipped).max();
-        worst.unwrap_or(Status::Error)
+        status_of(&self.tests).unwrap_or(Status::Error)
     }
+}
+
+/// What several tests come to, by the rules of [`RunResult::status`]; `None` when none of them ran.
+pub fn status_of(tests: &[TestResult]) -> Option<Status> {
+    let worst = tests.iter().map(|t| t.status).filter(|s| *s != Status::Skipped).max()?;
+    let unseen = tests.iter().any(|t| t.status == Status::Skipped && t.severity == Severity::Error);
+    Some(if unseen && worst < Status::Failed { Status::Failed } else { worst })
 }
 
 /// What happens while tests run, for whoever shows progress.

@@ -15,8 +15,15 @@ pub fn command() -> Command {
 
 /// Completions of `shell`.
 pub fn completions(shell: clap_complete::Shell) -> Vec<u8> {
+    // What is hidden from people is not offered to them either.
+    let whole = Cli::command();
+    let mut shown = Command::new("netloom")
+        .disable_help_subcommand(true)
+        .version(env!("CARGO_PKG_VERSION"))
+        .args(whole.get_arguments())
+        .subcommands(whole.get_subcommands().filter(|c| !c.is_hide_set()));
     let mut out = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "netloom", &mut out);
+    clap_complete::generate(shell, &mut shown, "netloom", &mut out);
     out
 }
 
@@ -28,7 +35,10 @@ pub fn man_pages() -> std::io::Result<Vec<(String, Vec<u8>)>> {
     fn add(command: &Command, name: &str, out: &mut Vec<(String, Vec<u8>)>) -> std::io::Result<()> {
         let mut text = Vec::new();
         // clap_mangen takes the page's title from the command's name.
-        let page = command.clone().name(Box::leak(name.to_string().into_boxed_str()) as &'static str);
+        let page = command
+            .clone()
+            .name(Box::leak(name.to_string().into_boxed_str()) as &'static str)
+            .bin_name(name.replacen('-', " ", if name.starts_with("netloom-link-") { 2 } else { 1 }));
         clap_mangen::Man::new(page).render(&mut text)?;
         out.push((format!("{name}.1"), text));
         for sub in command.get_subcommands().filter(|c| !c.is_hide_set()) {
@@ -151,3 +161,19 @@ Files:
   lab.yaml, netloom.yaml   the lab file, where none is named
   /run/netloom/INSTANCE/   one directory per running lab
 ";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn completions_offer_what_is_for_people() {
+        for shell in [clap_complete::Shell::Bash, clap_complete::Shell::Zsh, clap_complete::Shell::Fish] {
+            let text = String::from_utf8(completions(shell)).unwrap();
+            assert!(text.contains("inventory") && text.contains("quiet"), "{shell}");
+            for hidden in ["netloom,session)", "'session:", "-a \"session\""] {
+                assert!(!text.contains(hidden), "{shell} offers a hidden command");
+            }
+        }
+    }
+}

@@ -20,7 +20,7 @@ pub(crate) fn select(all: &[Test], select: &Select) -> Result<Vec<Test>> {
         return Ok(all.to_vec());
     }
     let chosen = |t: &Test| {
-        (select.only.is_empty() || select.only.iter().any(|p| glob(p, &t.name)))
+        (select.only.is_empty() || select.only.iter().any(|p| glob(p, &t.name) || glob(p, of_matrix(&t.name))))
             && (select.tags.is_empty() || t.tags.iter().any(|tag| select.tags.contains(tag)))
     };
     let mut names: Vec<&str> = all.iter().filter(|t| chosen(t)).map(|t| t.name.as_str()).collect();
@@ -48,6 +48,11 @@ pub(crate) fn select(all: &[Test], select: &Select) -> Result<Vec<Test>> {
         at += 1;
     }
     Ok(all.iter().filter(|t| names.contains(&t.name.as_str())).cloned().collect())
+}
+
+/// The name in the file of a test that a matrix has made: `reach [af=4]` is one of `reach`.
+fn of_matrix(name: &str) -> &str {
+    name.strip_suffix(']').and_then(|n| n.rsplit_once(" [")).map_or(name, |(base, _)| base)
 }
 
 fn or_none(words: &[&str]) -> String {
@@ -98,5 +103,27 @@ mod unit {
         assert_eq!(names(Select::default()).unwrap().len(), 4);
         let error = names(Select { only: vec!["x".into()], tags: vec![] }).unwrap_err().to_string();
         assert!(error.contains("a, b, c, d") && error.contains("smoke"), "{error}");
+    }
+}
+
+#[cfg(test)]
+mod chosen {
+    use super::*;
+
+    #[test]
+    fn a_matrix_is_chosen_by_the_name_in_the_file() {
+        let test = |name: &str| Test { name: name.into(), ..Test::default() };
+        let all = ["reach [af=4]", "reach [af=6]", "reaching", "odd]"].map(test);
+        let chosen = |only: &str| {
+            let select = Select { only: vec![only.into()], tags: Vec::new() };
+            select_names(&all, &select)
+        };
+        assert_eq!(chosen("reach"), ["reach [af=4]", "reach [af=6]"]);
+        assert_eq!(chosen("reach [af=6]"), ["reach [af=6]"]);
+        assert_eq!(chosen("odd]"), ["odd]"]);
+    }
+
+    fn select_names(all: &[Test], by: &Select) -> Vec<String> {
+        select(all, by).unwrap().into_iter().map(|t| t.name).collect()
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use netloom_check::verdict::{RunResult, Status, TestResult, seconds};
+use netloom_check::verdict::{RunResult, Status, TestResult, seconds, status_of};
 use serde::{Deserialize, Serialize};
 
 /// The six steps of a run.
@@ -138,6 +138,6 @@ impl Report {
 }
 
 /// Of several results, what their step comes to.
-pub fn worst<'a>(tests: impl IntoIterator<Item = &'a TestResult>) -> Status {
-    tests.into_iter().map(|t| t.status).filter(|s| *s != Status::Skipped).max().unwrap_or(Status::Passed)
+pub fn worst(tests: &[TestResult]) -> Status {
+    status_of(tests).unwrap_or(Status::Passed)
 }

@@ -161,6 +161,26 @@ fn probes_say_how_many_and_name_the_nodes_there_are() {
 }
 
 #[test]
+fn a_run_in_which_a_test_was_never_looked_at_does_not_pass() {
+    needs!(root);
+    let place = Place::new();
+    let warned =
+        "    - name: warned\n      severity: warning\n      within: 0s\n      expect: [{links: {state: down}}]\n";
+    let after = "    - name: after\n      needs: [warned]\n      expect: [{links: {state: up}}]\n";
+    let file = place.path("lab.yaml");
+    fs::write(&file, format!("{TWO}{warned}")).unwrap();
+    assert_eq!(place.ci(&file, &[]).code, 0);
+    fs::write(&file, format!("{TWO}{warned}{after}")).unwrap();
+    let ran = place.ci(&file, &[]);
+    assert_eq!((ran.code, &ran.json["verdict"]), (1, &"failed".into()), "{}", ran.said());
+    assert_eq!(ran.test("after")["status"], "skipped");
+    assert!(ran.stdout.contains("  ✗ test "), "{}", ran.said());
+    // That it is a warning itself says that the run need not care.
+    fs::write(&file, format!("{TWO}{warned}{}", after.replace("needs", "severity: warning\n      needs"))).unwrap();
+    assert_eq!(place.ci(&file, &[]).code, 0);
+}
+
+#[test]
 fn a_reader_that_goes_away_is_no_error() {
     let place = Place::new();
     let mut child = place.command(&["schema"]).spawn().unwrap();
