@@ -65,6 +65,11 @@ const fn et(number: u8, name: &'static str) -> Header {
     header(CLASS_EXPERIMENTER, number, NICIRA, name)
 }
 
+/// One that is understood and not sent.
+const fn et_only(number: u8, name: &'static str) -> Header {
+    Header { since: None, ..et(number, name) }
+}
+
 const fn onf(number: u8, name: &'static str) -> Header {
     header(CLASS_EXPERIMENTER, number, ONF, name)
 }
@@ -207,77 +212,22 @@ use super::*;
 fields! {
     // constant     name              also                     wire/bits masks kind       needs     headers
     RECIRC_ID       "recirc_id"       []                        4/32  whole Decimal,      NONE, [nx(36, "NXM_NX_RECIRC_ID")];
-    DP_HASH         "dp_hash"         []                        4/32  mask  Hex,          NONE, [nx(35, "NXM_NX_DP_HASH"), et(0, "NXOXM_ET_DP_HASH")];
+    DP_HASH         "dp_hash"         []                        4/32  mask  Hex,          NONE, [nx(35, "NXM_NX_DP_HASH"), et_only(0, "NXOXM_ET_DP_HASH")];
     CONJ_ID         "conj_id"         []                        4/32  whole Decimal,      NONE, [nx(37, "NXM_NX_CONJ_ID")];
     PACKET_TYPE     "packet_type"     []                        4/32  whole PacketType,   NONE, [oxm(44, "OXM_OF_PACKET_TYPE")];
-    TUN_ID          "tun_id"          ["tun_id", "tunnel_id"]   8/64  mask  Hex,          NONE, [nx(16, "NXM_NX_TUN_ID"), oxm(38, "OXM_OF_TUNNEL_ID")];
-    TUN_SRC         "tun_src"         []                        4/32  mask  Ipv4,         NONE, [nx(31, "NXM_NX_TUN_IPV4_SRC")];
-    TUN_DST         "tun_dst"         []                        4/32  mask  Ipv4,         NONE, [nx(32, "NXM_NX_TUN_IPV4_DST")];
-    TUN_IPV6_SRC    "tun_ipv6_src"    []                       16/128 mask  Ipv6,         NONE, [nx(109, "NXM_NX_TUN_IPV6_SRC")];
-    TUN_IPV6_DST    "tun_ipv6_dst"    []                       16/128 mask  Ipv6,         NONE, [nx(110, "NXM_NX_TUN_IPV6_DST")];
-    TUN_FLAGS       "tun_flags"       []                        2/1   mask  TUN_FLAGS,    NONE, [nx(104, "NXM_NX_TUN_FLAGS")];
-    TUN_GBP_ID      "tun_gbp_id"      []                        2/16  mask  Decimal,      NONE, [nx(38, "NXM_NX_TUN_GBP_ID")];
-    TUN_GBP_FLAGS   "tun_gbp_flags"   []                        1/8   mask  Hex,          NONE, [nx(39, "NXM_NX_TUN_GBP_FLAGS")];
-    TUN_ERSPAN_IDX  "tun_erspan_idx"  []                        4/20  mask  Hex,          NONE, [et(11, "NXOXM_ET_ERSPAN_IDX")];
-    TUN_ERSPAN_VER  "tun_erspan_ver"  []                        1/4   mask  Decimal,      NONE, [et(12, "NXOXM_ET_ERSPAN_VER")];
-    TUN_ERSPAN_DIR  "tun_erspan_dir"  []                        1/1   mask  Decimal,      NONE, [et(13, "NXOXM_ET_ERSPAN_DIR")];
-    TUN_ERSPAN_HWID "tun_erspan_hwid" []                        1/6   mask  Hex,          NONE, [et(14, "NXOXM_ET_ERSPAN_HWID")];
-    TUN_GTPU_FLAGS  "tun_gtpu_flags"  []                        1/8   mask  Hex,          NONE, [et(15, "NXOXM_ET_GTPU_FLAGS")];
-    TUN_GTPU_MSGTYPE "tun_gtpu_msgtype" []                      1/8   mask  Decimal,      NONE, [et(16, "NXOXM_ET_GTPU_MSGTYPE")];
-    METADATA        "metadata"        []                        8/64  mask  Hex,          NONE, [oxm(2, "OXM_OF_METADATA")];
     IN_PORT_16      "in_port_16"      []                        2/16  whole Port,         NONE, [nxm(0, "NXM_OF_IN_PORT")];
     IN_PORT         "in_port"         ["in_port", "in_port_oxm"] 4/32 whole Port,         NONE, [oxm(0, "OXM_OF_IN_PORT")];
     ACTSET_OUTPUT   "actset_output"   []                        4/32  whole Port,         NONE, [onf(43, "ONFOXM_ET_ACTSET_OUTPUT"), oxm15(43, "OXM_OF_ACTSET_OUTPUT")];
-    PKT_MARK        "pkt_mark"        []                        4/32  mask  Hex,          NONE, [nx(33, "NXM_NX_PKT_MARK")];
-    REG0            "reg0"            []                        4/32  mask  Hex,          NONE, [nx(0, "NXM_NX_REG0")];
-    REG1            "reg1"            []                        4/32  mask  Hex,          NONE, [nx(1, "NXM_NX_REG1")];
-    REG2            "reg2"            []                        4/32  mask  Hex,          NONE, [nx(2, "NXM_NX_REG2")];
-    REG3            "reg3"            []                        4/32  mask  Hex,          NONE, [nx(3, "NXM_NX_REG3")];
-    REG4            "reg4"            []                        4/32  mask  Hex,          NONE, [nx(4, "NXM_NX_REG4")];
-    REG5            "reg5"            []                        4/32  mask  Hex,          NONE, [nx(5, "NXM_NX_REG5")];
-    REG6            "reg6"            []                        4/32  mask  Hex,          NONE, [nx(6, "NXM_NX_REG6")];
-    REG7            "reg7"            []                        4/32  mask  Hex,          NONE, [nx(7, "NXM_NX_REG7")];
-    REG8            "reg8"            []                        4/32  mask  Hex,          NONE, [nx(8, "NXM_NX_REG8")];
-    REG9            "reg9"            []                        4/32  mask  Hex,          NONE, [nx(9, "NXM_NX_REG9")];
-    REG10           "reg10"           []                        4/32  mask  Hex,          NONE, [nx(10, "NXM_NX_REG10")];
-    REG11           "reg11"           []                        4/32  mask  Hex,          NONE, [nx(11, "NXM_NX_REG11")];
-    REG12           "reg12"           []                        4/32  mask  Hex,          NONE, [nx(12, "NXM_NX_REG12")];
-    REG13           "reg13"           []                        4/32  mask  Hex,          NONE, [nx(13, "NXM_NX_REG13")];
-    REG14           "reg14"           []                        4/32  mask  Hex,          NONE, [nx(14, "NXM_NX_REG14")];
-    REG15           "reg15"           []                        4/32  mask  Hex,          NONE, [nx(15, "NXM_NX_REG15")];
-    XREG0           "xreg0"           []                        8/64  mask  Hex,          NONE, [pkt(0, "OXM_OF_PKT_REG0")];
-    XREG1           "xreg1"           []                        8/64  mask  Hex,          NONE, [pkt(1, "OXM_OF_PKT_REG1")];
-    XREG2           "xreg2"           []                        8/64  mask  Hex,          NONE, [pkt(2, "OXM_OF_PKT_REG2")];
-    XREG3           "xreg3"           []                        8/64  mask  Hex,          NONE, [pkt(3, "OXM_OF_PKT_REG3")];
-    XREG4           "xreg4"           []                        8/64  mask  Hex,          NONE, [pkt(4, "OXM_OF_PKT_REG4")];
-    XREG5           "xreg5"           []                        8/64  mask  Hex,          NONE, [pkt(5, "OXM_OF_PKT_REG5")];
-    XREG6           "xreg6"           []                        8/64  mask  Hex,          NONE, [pkt(6, "OXM_OF_PKT_REG6")];
-    XREG7           "xreg7"           []                        8/64  mask  Hex,          NONE, [pkt(7, "OXM_OF_PKT_REG7")];
-    XXREG0          "xxreg0"          []                       16/128 mask  Hex,          NONE, [nx(111, "NXM_NX_XXREG0")];
-    XXREG1          "xxreg1"          []                       16/128 mask  Hex,          NONE, [nx(112, "NXM_NX_XXREG1")];
-    XXREG2          "xxreg2"          []                       16/128 mask  Hex,          NONE, [nx(113, "NXM_NX_XXREG2")];
-    XXREG3          "xxreg3"          []                       16/128 mask  Hex,          NONE, [nx(114, "NXM_NX_XXREG3")];
-    CT_STATE        "ct_state"        []                        4/32  mask  super::CT_STATE, NONE, [nx(105, "NXM_NX_CT_STATE")];
-    CT_ZONE         "ct_zone"         []                        2/16  whole Hex,          NONE, [nx(106, "NXM_NX_CT_ZONE")];
-    CT_MARK         "ct_mark"         []                        4/32  mask  Hex,          NONE, [nx(107, "NXM_NX_CT_MARK")];
-    CT_LABEL        "ct_label"        []                       16/128 mask  Hex,          NONE, [nx(108, "NXM_NX_CT_LABEL")];
     ETH_SRC         "eth_src"         ["dl_src"]                6/48  mask  Mac,          NONE, [nxm(2, "NXM_OF_ETH_SRC"), oxm(4, "OXM_OF_ETH_SRC")];
     ETH_DST         "eth_dst"         ["dl_dst"]                6/48  mask  Mac,          NONE, [nxm(1, "NXM_OF_ETH_DST"), oxm(3, "OXM_OF_ETH_DST")];
+    ETH_TYPE        "eth_type"        ["dl_type"]               2/16  whole Hex,          NONE, [nxm(3, "NXM_OF_ETH_TYPE"), oxm(5, "OXM_OF_ETH_TYPE")];
     VLAN_TCI        "vlan_tci"        []                        2/16  mask  Hex,          NONE, [nxm(4, "NXM_OF_VLAN_TCI")];
     VLAN_VID        "vlan_vid"        []                        2/13  mask  Decimal,      NONE, [oxm(6, "OXM_OF_VLAN_VID")];
     VLAN_PCP        "vlan_pcp"        ["dl_vlan_pcp"]           1/3   whole Decimal,      Needs::Vlan, [oxm(7, "OXM_OF_VLAN_PCP")];
-    ETH_TYPE        "eth_type"        ["dl_type"]               2/16  whole Hex,          NONE, [nxm(3, "NXM_OF_ETH_TYPE"), oxm(5, "OXM_OF_ETH_TYPE")];
-    CT_NW_PROTO     "ct_nw_proto"     []                        1/8   whole Decimal,      TRACKED, [nx(119, "NXM_NX_CT_NW_PROTO")];
-    CT_NW_SRC       "ct_nw_src"       []                        4/32  mask  Ipv4,         Needs::Tracked(&[IPV4]), [nx(120, "NXM_NX_CT_NW_SRC")];
-    CT_NW_DST       "ct_nw_dst"       []                        4/32  mask  Ipv4,         Needs::Tracked(&[IPV4]), [nx(121, "NXM_NX_CT_NW_DST")];
-    CT_IPV6_SRC     "ct_ipv6_src"     []                       16/128 mask  Ipv6,         Needs::Tracked(&[IPV6]), [nx(122, "NXM_NX_CT_IPV6_SRC")];
-    CT_IPV6_DST     "ct_ipv6_dst"     []                       16/128 mask  Ipv6,         Needs::Tracked(&[IPV6]), [nx(123, "NXM_NX_CT_IPV6_DST")];
-    CT_TP_SRC       "ct_tp_src"       []                        2/16  mask  Decimal,      TRACKED, [nx(124, "NXM_NX_CT_TP_SRC")];
-    CT_TP_DST       "ct_tp_dst"       []                        2/16  mask  Decimal,      TRACKED, [nx(125, "NXM_NX_CT_TP_DST")];
-    MPLS_LABEL      "mpls_label"      []                        4/20  whole Decimal,      MPLS, [oxm(34, "OXM_OF_MPLS_LABEL")];
     MPLS_TC         "mpls_tc"         []                        1/3   whole Decimal,      MPLS, [oxm(35, "OXM_OF_MPLS_TC")];
     MPLS_BOS        "mpls_bos"        []                        1/1   whole Decimal,      MPLS, [oxm(36, "OXM_OF_MPLS_BOS")];
     MPLS_TTL        "mpls_ttl"        []                        1/8   whole Decimal,      MPLS, [nx(30, "NXM_NX_MPLS_TTL")];
+    MPLS_LABEL      "mpls_label"      []                        4/20  whole Decimal,      MPLS, [oxm(34, "OXM_OF_MPLS_LABEL")];
     IP_SRC          "ip_src"          ["nw_src"]                4/32  mask  Ipv4,         V4,   [nxm(7, "NXM_OF_IP_SRC"), oxm(11, "OXM_OF_IPV4_SRC")];
     IP_DST          "ip_dst"          ["nw_dst"]                4/32  mask  Ipv4,         V4,   [nxm(8, "NXM_OF_IP_DST"), oxm(12, "OXM_OF_IPV4_DST")];
     IPV6_SRC        "ipv6_src"        []                       16/128 mask  Ipv6,         V6,   [nx(19, "NXM_NX_IPV6_SRC"), oxm(26, "OXM_OF_IPV6_SRC")];
@@ -308,6 +258,61 @@ fields! {
     ND_TARGET       "nd_target"       []                       16/128 mask  Ipv6,         Needs::Icmpv6(&[135, 136]), [nx(23, "NXM_NX_ND_TARGET"), oxm(31, "OXM_OF_IPV6_ND_TARGET")];
     ND_SLL          "nd_sll"          []                        6/48  mask  Mac,          Needs::Icmpv6(&[135]), [nx(24, "NXM_NX_ND_SLL"), oxm(32, "OXM_OF_IPV6_ND_SLL")];
     ND_TLL          "nd_tll"          []                        6/48  mask  Mac,          Needs::Icmpv6(&[136]), [nx(25, "NXM_NX_ND_TLL"), oxm(33, "OXM_OF_IPV6_ND_TLL")];
+    TUN_ID          "tun_id"          ["tun_id", "tunnel_id"]   8/64  mask  Hex,          NONE, [nx(16, "NXM_NX_TUN_ID"), oxm(38, "OXM_OF_TUNNEL_ID")];
+    TUN_SRC         "tun_src"         []                        4/32  mask  Ipv4,         NONE, [nx(31, "NXM_NX_TUN_IPV4_SRC")];
+    TUN_DST         "tun_dst"         []                        4/32  mask  Ipv4,         NONE, [nx(32, "NXM_NX_TUN_IPV4_DST")];
+    TUN_IPV6_SRC    "tun_ipv6_src"    []                       16/128 mask  Ipv6,         NONE, [nx(109, "NXM_NX_TUN_IPV6_SRC")];
+    TUN_IPV6_DST    "tun_ipv6_dst"    []                       16/128 mask  Ipv6,         NONE, [nx(110, "NXM_NX_TUN_IPV6_DST")];
+    TUN_FLAGS       "tun_flags"       []                        2/1   mask  TUN_FLAGS,    NONE, [nx(104, "NXM_NX_TUN_FLAGS")];
+    TUN_GBP_ID      "tun_gbp_id"      []                        2/16  mask  Decimal,      NONE, [nx(38, "NXM_NX_TUN_GBP_ID")];
+    TUN_GBP_FLAGS   "tun_gbp_flags"   []                        1/8   mask  Hex,          NONE, [nx(39, "NXM_NX_TUN_GBP_FLAGS")];
+    TUN_ERSPAN_IDX  "tun_erspan_idx"  []                        4/20  mask  Hex,          NONE, [et(11, "NXOXM_ET_ERSPAN_IDX")];
+    TUN_ERSPAN_VER  "tun_erspan_ver"  []                        1/4   mask  Decimal,      NONE, [et(12, "NXOXM_ET_ERSPAN_VER")];
+    TUN_ERSPAN_DIR  "tun_erspan_dir"  []                        1/1   mask  Decimal,      NONE, [et(13, "NXOXM_ET_ERSPAN_DIR")];
+    TUN_ERSPAN_HWID "tun_erspan_hwid" []                        1/6   mask  Hex,          NONE, [et(14, "NXOXM_ET_ERSPAN_HWID")];
+    TUN_GTPU_FLAGS  "tun_gtpu_flags"  []                        1/8   mask  Hex,          NONE, [et(15, "NXOXM_ET_GTPU_FLAGS")];
+    TUN_GTPU_MSGTYPE "tun_gtpu_msgtype" []                      1/8   mask  Decimal,      NONE, [et(16, "NXOXM_ET_GTPU_MSGTYPE")];
+    REG0            "reg0"            []                        4/32  mask  Hex,          NONE, [nx(0, "NXM_NX_REG0")];
+    REG1            "reg1"            []                        4/32  mask  Hex,          NONE, [nx(1, "NXM_NX_REG1")];
+    REG2            "reg2"            []                        4/32  mask  Hex,          NONE, [nx(2, "NXM_NX_REG2")];
+    REG3            "reg3"            []                        4/32  mask  Hex,          NONE, [nx(3, "NXM_NX_REG3")];
+    REG4            "reg4"            []                        4/32  mask  Hex,          NONE, [nx(4, "NXM_NX_REG4")];
+    REG5            "reg5"            []                        4/32  mask  Hex,          NONE, [nx(5, "NXM_NX_REG5")];
+    REG6            "reg6"            []                        4/32  mask  Hex,          NONE, [nx(6, "NXM_NX_REG6")];
+    REG7            "reg7"            []                        4/32  mask  Hex,          NONE, [nx(7, "NXM_NX_REG7")];
+    REG8            "reg8"            []                        4/32  mask  Hex,          NONE, [nx(8, "NXM_NX_REG8")];
+    REG9            "reg9"            []                        4/32  mask  Hex,          NONE, [nx(9, "NXM_NX_REG9")];
+    REG10           "reg10"           []                        4/32  mask  Hex,          NONE, [nx(10, "NXM_NX_REG10")];
+    REG11           "reg11"           []                        4/32  mask  Hex,          NONE, [nx(11, "NXM_NX_REG11")];
+    REG12           "reg12"           []                        4/32  mask  Hex,          NONE, [nx(12, "NXM_NX_REG12")];
+    REG13           "reg13"           []                        4/32  mask  Hex,          NONE, [nx(13, "NXM_NX_REG13")];
+    REG14           "reg14"           []                        4/32  mask  Hex,          NONE, [nx(14, "NXM_NX_REG14")];
+    REG15           "reg15"           []                        4/32  mask  Hex,          NONE, [nx(15, "NXM_NX_REG15")];
+    XREG0           "xreg0"           []                        8/64  mask  Hex,          NONE, [pkt(0, "OXM_OF_PKT_REG0")];
+    XREG1           "xreg1"           []                        8/64  mask  Hex,          NONE, [pkt(1, "OXM_OF_PKT_REG1")];
+    XREG2           "xreg2"           []                        8/64  mask  Hex,          NONE, [pkt(2, "OXM_OF_PKT_REG2")];
+    XREG3           "xreg3"           []                        8/64  mask  Hex,          NONE, [pkt(3, "OXM_OF_PKT_REG3")];
+    XREG4           "xreg4"           []                        8/64  mask  Hex,          NONE, [pkt(4, "OXM_OF_PKT_REG4")];
+    XREG5           "xreg5"           []                        8/64  mask  Hex,          NONE, [pkt(5, "OXM_OF_PKT_REG5")];
+    XREG6           "xreg6"           []                        8/64  mask  Hex,          NONE, [pkt(6, "OXM_OF_PKT_REG6")];
+    XREG7           "xreg7"           []                        8/64  mask  Hex,          NONE, [pkt(7, "OXM_OF_PKT_REG7")];
+    XXREG0          "xxreg0"          []                       16/128 mask  Hex,          NONE, [nx(111, "NXM_NX_XXREG0")];
+    XXREG1          "xxreg1"          []                       16/128 mask  Hex,          NONE, [nx(112, "NXM_NX_XXREG1")];
+    XXREG2          "xxreg2"          []                       16/128 mask  Hex,          NONE, [nx(113, "NXM_NX_XXREG2")];
+    XXREG3          "xxreg3"          []                       16/128 mask  Hex,          NONE, [nx(114, "NXM_NX_XXREG3")];
+    PKT_MARK        "pkt_mark"        []                        4/32  mask  Hex,          NONE, [nx(33, "NXM_NX_PKT_MARK")];
+    CT_STATE        "ct_state"        []                        4/32  mask  super::CT_STATE, NONE, [nx(105, "NXM_NX_CT_STATE")];
+    CT_ZONE         "ct_zone"         []                        2/16  whole Hex,          NONE, [nx(106, "NXM_NX_CT_ZONE")];
+    CT_MARK         "ct_mark"         []                        4/32  mask  Hex,          NONE, [nx(107, "NXM_NX_CT_MARK")];
+    CT_LABEL        "ct_label"        []                       16/128 mask  Hex,          NONE, [nx(108, "NXM_NX_CT_LABEL")];
+    CT_NW_SRC       "ct_nw_src"       []                        4/32  mask  Ipv4,         Needs::Tracked(&[IPV4]), [nx(120, "NXM_NX_CT_NW_SRC")];
+    CT_NW_DST       "ct_nw_dst"       []                        4/32  mask  Ipv4,         Needs::Tracked(&[IPV4]), [nx(121, "NXM_NX_CT_NW_DST")];
+    CT_IPV6_SRC     "ct_ipv6_src"     []                       16/128 mask  Ipv6,         Needs::Tracked(&[IPV6]), [nx(122, "NXM_NX_CT_IPV6_SRC")];
+    CT_IPV6_DST     "ct_ipv6_dst"     []                       16/128 mask  Ipv6,         Needs::Tracked(&[IPV6]), [nx(123, "NXM_NX_CT_IPV6_DST")];
+    CT_NW_PROTO     "ct_nw_proto"     []                        1/8   whole Decimal,      TRACKED, [nx(119, "NXM_NX_CT_NW_PROTO")];
+    CT_TP_SRC       "ct_tp_src"       []                        2/16  mask  Decimal,      TRACKED, [nx(124, "NXM_NX_CT_TP_SRC")];
+    CT_TP_DST       "ct_tp_dst"       []                        2/16  mask  Decimal,      TRACKED, [nx(125, "NXM_NX_CT_TP_DST")];
+    METADATA        "metadata"        []                        8/64  mask  Hex,          NONE, [oxm(2, "OXM_OF_METADATA")];
 }
 pub(super) fn rows() -> &'static [Spec] { TABLE }
 }
@@ -330,6 +335,11 @@ impl Field {
         (number < 16).then(|| Field(Self::REG0.0 + number))
     }
 
+    /// The field `number` rows below.
+    pub(crate) fn nth(first: Field, number: u8) -> Field {
+        Field((first.0 + number).min(table::rows().len() as u8 - 1))
+    }
+
     /// All bits that mean something.
     #[must_use]
     pub fn full_mask(self) -> u128 {
@@ -342,6 +352,24 @@ impl Field {
         let headers = self.spec().headers;
         let fit = |header: &&Header| header.since.is_some_and(|since| since <= version);
         *headers.iter().rev().find(fit).unwrap_or(&headers[0])
+    }
+
+    /// For a register made of smaller ones: the first of those, of 32 bits, and how many they are. The first has the highest bits.
+    #[must_use]
+    pub fn parts(self) -> Option<(Field, u8)> {
+        let (first, parts) = match self {
+            Self::XREG0
+            | Self::XREG1
+            | Self::XREG2
+            | Self::XREG3
+            | Self::XREG4
+            | Self::XREG5
+            | Self::XREG6
+            | Self::XREG7 => (Self::XREG0, 2),
+            Self::XXREG0 | Self::XXREG1 | Self::XXREG2 | Self::XXREG3 => (Self::XXREG0, 4),
+            _ => return None,
+        };
+        Self::reg((self.0 - first.0) * parts).map(|reg| (reg, parts))
     }
 
     /// The header in an action of the extensions: the oldest, as Open vSwitch writes it.

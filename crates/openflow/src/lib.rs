@@ -13,6 +13,7 @@ pub mod multipart;
 pub mod packet;
 pub mod port;
 pub mod problem;
+mod text;
 mod version;
 
 pub use action::{Action, PortNo};

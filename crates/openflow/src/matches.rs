@@ -69,11 +69,28 @@ impl Match {
         self.set_masked(field, value, u128::MAX);
     }
 
-    /// [`Match::with_masked`], in place. A mask without a bit takes the field away.
+    /// [`Match::with_masked`], in place. A mask without a bit takes the field away. A register of 64 or 128 bits becomes the registers
+    /// of 32 bits it is made of, as in a switch.
     pub fn set_masked(&mut self, field: Field, value: impl Into<u128>, mask: u128) {
+        let value = value.into();
+        let Some((first, parts)) = field.parts() else {
+            return self.set_entry(field, value, mask);
+        };
+        let mask = mask & field.full_mask();
+        for part in 0..parts {
+            let shift = 32 * (parts - 1 - part);
+            let (value, mask) = (value >> shift & 0xffff_ffff, mask >> shift & 0xffff_ffff);
+            // What is said of one part leaves the others as they are.
+            if mask != 0 {
+                self.set_entry(Field::nth(first, part), value, mask);
+            }
+        }
+    }
+
+    fn set_entry(&mut self, field: Field, value: u128, mask: u128) {
         let full = field.full_mask();
         let mask = mask & full;
-        let entry = Entry { field, value: value.into() & mask, mask: (mask != full).then_some(mask) };
+        let entry = Entry { field, value: value & mask, mask: (mask != full).then_some(mask) };
         // Fields mostly come in the order of the table.
         let at = match self.entries.last() {
             Some(last) if last.field < field => Err(self.entries.len()),
@@ -147,6 +164,13 @@ mod tests {
         assert_eq!(one, other);
         assert_eq!(one.unmet(), None);
         assert_eq!(one.entries().len(), 3);
+        let (wide, narrow) =
+            (Match::any().with(Field::XREG1, 5u8), Match::any().with(Field::REG2, 0u8).with(Field::REG3, 5u8));
+        assert_eq!(wide, narrow);
+        assert_eq!(
+            Match::any().with_masked(Field::XXREG3, 7u8, 0xffu8),
+            Match::any().with_masked(Field::REG15, 7u8, 0xffu8)
+        );
         assert_eq!(Match::any().with_masked(Field::REG0, 0xffu8, 0x0fu8).entries()[0].value, 0x0f);
     }
 

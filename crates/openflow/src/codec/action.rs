@@ -413,11 +413,6 @@ fn put_nicira(w: &mut Writer<'_>, action: &Action) -> Result<()> {
             put_name(w, target.field);
             Ok(())
         }),
-        Action::Resubmit { port, table: None, ct: false } => nicira(w, nx::RESUBMIT, |w| {
-            put_port16(w, port.unwrap_or(PortNo::IN_PORT))?;
-            w.zeros(4);
-            Ok(())
-        }),
         Action::Resubmit { port, table, ct } => {
             nicira(w, if *ct { nx::RESUBMIT_TABLE_CT } else { nx::RESUBMIT_TABLE }, |w| {
                 put_port16(w, port.unwrap_or(PortNo::IN_PORT))?;

@@ -104,7 +104,10 @@ pub(crate) fn take_fields(r: &mut Reader<'_>) -> Result<Match> {
 /// The fields of a match without anything around them.
 pub(crate) fn put_fields(w: &mut Writer<'_>, matches: &Match) {
     for entry in matches.entries() {
-        put_entry(w, entry.field, entry.value, entry.mask);
+        // Open vSwitch writes a mask of this one also when all of it is compared.
+        let masked = entry.field == Field::TUN_FLAGS;
+        let mask = entry.mask.or(masked.then(|| entry.field.full_mask()));
+        put_entry(w, entry.field, entry.value, mask);
     }
     for unknown in &matches.unknown {
         let Unknown { class, number, masked, experimenter, ref bytes } = *unknown;
