@@ -140,12 +140,12 @@ fn a_flow_in_text_becomes_the_bytes_that_ofctl_sends_and_comes_back() {
         }
         assert!(wrong.is_empty(), "{}", wrong.join("\n"));
         // ovs-ofctl reads what we write as we meant it.
-        let mut same = sent(version, &["add-flows"], &again.join("\n"));
+        let mut reread = sent(version, &["add-flows"], &again.join("\n"));
         let clear = |bytes: &mut Vec<u8>| bytes[4..8].fill(0);
         let mut theirs = theirs;
         theirs.iter_mut().for_each(clear);
-        same.iter_mut().for_each(clear);
-        for ((ours, theirs), text) in same.iter().zip(&theirs).zip(&again) {
+        reread.iter_mut().for_each(clear);
+        for ((ours, theirs), text) in reread.iter().zip(&theirs).zip(&again) {
             assert!(same(version, ours, theirs), "{version}: {text}\n{}\n{}", hex(ours), hex(theirs));
         }
     }
