@@ -1,7 +1,7 @@
 //! The fields of packets and of their pipeline state that a flow can match, set, move or learn: one table.
 //!
 //! Sources: OpenFlow 1.5.1 section 7.2.3.8 (OXM), `meta-flow.xml` of Open vSwitch (NXM and its later classes). The order of the table is the order on the wire: a
-//! field stands after those it [requires](Field::needs), and a switch refuses another order.
+//! field stands after those it [requires](Spec::needs), and a switch refuses another order.
 
 use std::fmt;
 

@@ -1,4 +1,33 @@
-//! OpenFlow 1.3 to 1.5 with the extensions of Open vSwitch.
+//! OpenFlow 1.3, 1.4 and 1.5 with the extensions of Open vSwitch.
+//!
+//! A codec without I/O: bytes in, values out, and back. What it does not know (a field, an action, an instruction, a message) is kept as
+//! bytes and sent as it came, so that a dump of a switch never fails on the one flow that uses something new.
+//!
+//! ```
+//! use netloom_openflow::{FlowMod, Message, Version, decode};
+//!
+//! let flow: FlowMod = "table=3,priority=7,tcp,tp_dst=80,actions=output:2".parse()?;
+//! let bytes = Message::FlowMod(flow.clone()).encode(Version::V13, 1)?;
+//! assert_eq!(decode(&bytes)?.message, Message::FlowMod(flow));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! | module | what |
+//! |---|---|
+//! | [`field`] | the fields that flows match and set: one table |
+//! | [`mod@matches`] | which packets a flow is about |
+//! | [`action`] | what happens to them: the standard's actions and those of Open vSwitch |
+//! | [`flow`], [`group`], [`meter`], [`port`], [`packet`], [`monitor`] | what messages are made of |
+//! | [`multipart`] | questions with long answers |
+//! | [`message`] | whole messages |
+//! | [`problem`] | what the peer complains about, by name |
+//!
+//! Every value that has a form in the text of `ovs-ofctl` implements `Display` and `FromStr` in it: [`Match`], [`Action`], [`FlowMod`], [`GroupMod`],
+//! [`Subfield`], [`PortNo`].
+//!
+//! Not here: OpenFlow 1.0 to 1.2, table features and table-mod, queues' statistics, async configuration, the options of tunnels
+//! (`tun_metadata`) and NSH by name. Such messages and fields are kept as bytes.
+
 pub mod action;
 mod codec;
 mod error;
@@ -13,6 +42,7 @@ pub mod multipart;
 pub mod packet;
 pub mod port;
 pub mod problem;
+mod removed;
 mod text;
 mod version;
 

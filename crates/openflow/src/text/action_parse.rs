@@ -282,10 +282,11 @@ fn conjunction(argument: &str) -> Result<Action> {
     let wrong = || TextError::new("conjunction(id,clause/clauses), with clauses counted from 1", argument);
     let (id, place) = argument.split_once(',').ok_or_else(wrong)?;
     let (clause, clauses) = place.split_once('/').ok_or_else(wrong)?;
-    let clause: u8 = number(clause.trim(), "the clause")?;
+    let clause: u16 = number(clause.trim(), "the clause")?;
+    let clause = clause.checked_sub(1).and_then(|clause| u8::try_from(clause).ok());
     Ok(Action::Conjunction {
         id: number(id.trim(), "the id")?,
-        clause: clause.checked_sub(1).ok_or_else(wrong)?,
+        clause: clause.ok_or_else(wrong)?,
         clauses: number(clauses.trim(), "the number of clauses")?,
     })
 }

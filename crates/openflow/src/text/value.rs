@@ -40,7 +40,9 @@ pub(super) fn write(f: &mut fmt::Formatter<'_>, field: Field, value: u128, mask:
                 None => write!(f, "{}", Ipv6Addr::from(mask)),
             }
         }
-        (Kind::Flags(names), Some(mask)) if names.iter().fold(mask, |m, (bit, _)| m & !u128::from(*bit)) == 0 => {
+        (Kind::Flags(names), Some(mask))
+            if mask != 0 && names.iter().fold(mask, |m, (bit, _)| m & !u128::from(*bit)) == 0 =>
+        {
             for (bit, name) in names.iter().filter(|(bit, _)| mask & u128::from(*bit) != 0) {
                 write!(f, "{}{name}", if value & u128::from(*bit) != 0 { '+' } else { '-' })?;
             }
@@ -209,9 +211,8 @@ impl std::str::FromStr for Subfield {
             None => Subfield { field, offset: number(range, "the bit")?, bits: 1 },
             Some((first, last)) => {
                 let (first, last): (u16, u16) = (number(first, "the first bit")?, number(last, "the last bit")?);
-                let bits = (last + 1)
-                    .checked_sub(first)
-                    .ok_or_else(|| TextError::new("the bits are the wrong way round", text))?;
+                let bits = last.checked_sub(first).and_then(|bits| bits.checked_add(1));
+                let bits = bits.ok_or_else(|| TextError::new("the bits are the wrong way round", text))?;
                 Subfield { field, offset: first, bits }
             }
         };

@@ -42,13 +42,12 @@ proptest! {
         bytes.truncate(8 + cut.index(bytes.len() - 7));
         let length = (bytes.len() as u16).to_be_bytes();
         bytes[2..4].copy_from_slice(&length);
-        if let Ok(frame) = decode(&bytes) {
-            if let Ok(version) = Version::from_wire(frame.version) {
-                // What was understood can be said, and is then understood in the same way.
-                if let Ok(again) = frame.message.encode(version, frame.xid) {
-                    let _ = decode(&again);
-                }
-            }
+        // What was understood can be said in its version, and is then understood in the same way.
+        if let Ok(frame) = decode(&bytes)
+            && let Ok(version) = Version::from_wire(frame.version)
+            && let Ok(again) = frame.message.encode(version, frame.xid)
+        {
+            prop_assert_eq!(decode(&again).unwrap(), frame);
         }
     }
 

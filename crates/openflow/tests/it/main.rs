@@ -1,7 +1,10 @@
 //! What the codec says against itself, against `ovs-ofctl` and against a real switch.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod actions;
 mod bytes;
 mod ofctl;
 mod print;
 mod real;
 mod strategy;
+mod text;
