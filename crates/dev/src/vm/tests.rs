@@ -21,7 +21,7 @@ struct Suite {
 const SUITES: &[Suite] = &[
     Suite { package: "netloom-kernel", filters: &[] },
     Suite { package: "netloom-testkit", filters: &["netem"] },
-    Suite { package: "netloom-relay", filters: &["netem", "in_a_shelter"] },
+    Suite { package: "netloom-relay", filters: &["netem"] },
     Suite { package: "netloom-engine", filters: &["frames", "a_stream_loses", "macvlan_and_stitch", "a_physical"] },
 ];
 

@@ -13,7 +13,8 @@ use super::{eventually, oracle};
 /// a (10.0.1.1) - router (10.0.1.254, 10.0.2.254) - b (10.0.2.1), IPv6 alike; e1 of the router leads to a, e2 to b.
 fn routed() -> (Netns, Netns, Netns) {
     let (a, router, b) = (Netns::create().unwrap(), Netns::create().unwrap(), Netns::create().unwrap());
-    Rtnl::open()
+    // Old kernels refuse an index that an interface of the socket's namespace has: it is an empty one.
+    Rtnl::open_in(&Netns::create().unwrap())
         .unwrap()
         .change(|batch| {
             let end = |name, netns, index| VethEnd::new(name).inside(netns).index(index);

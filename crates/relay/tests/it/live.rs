@@ -171,7 +171,7 @@ fn nothing_is_lost_when_qdiscs_come_and_go_in_a_shelter() {
     for sheltered in [false, true] {
         let rig = Rig::new();
         let place = rig.place(Side::A);
-        let s = rig.stream(20_000, MS / 10, || {
+        let s = rig.stream(4000, MS / 2, || {
             for round in 0..100 {
                 let mut rtnl = Rtnl::open_in(place.netns).unwrap();
                 let mut work = || {
