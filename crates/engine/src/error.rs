@@ -14,7 +14,7 @@ pub enum Error {
     },
     /// `up` of an instance that runs.
     #[error(
-        "lab {instance} is up already; `netloom apply` changes it, `netloom down {instance}` ends it, --name makes a second one"
+        "lab {instance} is up already; `netloom apply` changes it, `netloom down --name {instance}` ends it, --name makes a second one"
     )]
     AlreadyUp {
         /// The instance.

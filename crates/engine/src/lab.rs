@@ -362,7 +362,7 @@ impl Lab {
         }
         let stopped = format!("{STOPPED}{name}");
         if client.get(&stopped)?.contains_key(&stopped) {
-            let reason = format!("it is powered off; `netloom start {} {name}` starts it", self.instance.name);
+            let reason = format!("it is powered off; `netloom start {name} --name {}` starts it", self.instance.name);
             return Err(Error::Node { node: name.to_string(), reason });
         }
         client.share([("/etc/hosts".to_owned(), self.plan.hosts_file.clone())].into())?;

@@ -151,7 +151,17 @@ fn probes_say_how_many_and_name_the_nodes_there_are() {
         &["probe", "a", "10.9.9.9"],
     ]
     .map(|args| out(&place.netloom(args)));
-    assert!(place.netloom(&["down", "-q"]).status.success());
+    // What an error advises works as it stands.
+    assert!(place.netloom(&["stop", "a"]).status.success());
+    for args in [&["exec", "a", "--", "true"][..], &["up"]] {
+        let (code, _, stderr) = out(&place.netloom(args));
+        assert_eq!(code, 4, "{stderr}");
+        let advice =
+            stderr.split('`').find(|t| t.starts_with("netloom start") || t.starts_with("netloom down")).unwrap();
+        let words: Vec<&str> = advice.split(' ').skip(1).collect();
+        assert_eq!(place.netloom(&words).status.code(), Some(0), "{advice}");
+    }
+    assert!(out(&place.netloom(&["ps", "--all"])).1.contains("no lab is up"), "`netloom down` as advised");
     let [pinged, nobody, nothing, listened, nowhere] = results;
     assert!(pinged.0 == 0 && pinged.1.starts_with("✓ 3 probes ok"), "{pinged:?}");
     assert!(nobody.0 == 2 && nobody.2.contains("no node nobody; it has a, b"), "{nobody:?}");
