@@ -5,7 +5,7 @@ mod command;
 mod examples;
 mod fails;
 mod interrupt;
-mod rootless;
 mod outside;
+mod rootless;
 mod run;
 mod terminal;
