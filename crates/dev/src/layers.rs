@@ -13,6 +13,7 @@ use serde::Deserialize;
 /// Our crates from left to right. A crate may use what stands before it.
 const ORDER: &[&str] = &[
     "netloom-openflow",
+    "netloom-ovsdb",
     "netloom-kernel",
     "netloom-packet",
     "netloom-relay",
@@ -31,7 +32,7 @@ const BESIDE: &[Beside] = &[
     Beside { name: "netloom-testkit", may_use: &["netloom-kernel", "netloom-packet"], used_by: UsedBy::Tests },
     Beside {
         name: "netloom-dev",
-        may_use: &["netloom-api", "netloom-plan", "netloom-cli", "netloom-packet"],
+        may_use: &["netloom-api", "netloom-plan", "netloom-cli", "netloom-packet", "netloom-ovsdb"],
         used_by: UsedBy::Nobody,
     },
 ];
@@ -39,6 +40,7 @@ const BESIDE: &[Beside] = &[
 /// What a crate must not reach, neither directly nor through others, in a normal build.
 const UNREACHABLE: &[(&str, &[&str])] = &[
     ("netloom-openflow", &["netloom-kernel", "netloom-packet", "nix", "tokio", "serde"]),
+    ("netloom-ovsdb", &["netloom-kernel", "netloom-packet", "netloom-openflow", "nix", "tokio", "serde"]),
     ("netloom-packet", IO),
     ("netloom-api", IO),
     ("netloom-plan", IO),
