@@ -6,6 +6,7 @@
 mod bench;
 mod generate;
 mod layers;
+mod ovs_tables;
 mod vm;
 
 use std::path::{Path, PathBuf};
@@ -26,7 +27,7 @@ struct Args {
 enum Task {
     /// Check that every crate depends only on crates to its left.
     Layers,
-    /// Rewrite the generated files: schema, command reference, man pages, completions.
+    /// Rewrite the generated files: schema, command reference, man pages, completions, the types of the tables of ovs-vswitchd.
     Generate {
         /// Change nothing; fail if a file is not what would be written.
         #[arg(long)]

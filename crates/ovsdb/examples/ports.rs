@@ -12,12 +12,11 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use netloom_kernel::netns::Netns;
 use netloom_ovsdb::codec::comment;
 use netloom_ovsdb::vswitch::{self, Bridge, Interface, Port};
 use netloom_ovsdb::{Client, Config, Monitor, Operation, Remote};
 use netloom_testkit::ovs::{Datapath, Ovs};
-use netloom_testkit::run;
+use netloom_testkit::{Pair, run};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -28,19 +27,20 @@ const ROUNDS: usize = 20;
 const CROWD: usize = 40;
 
 fn main() -> Result<()> {
-    let netns = Netns::create()?;
-    let ovs = Ovs::start_in(&netns, Datapath::Netdev)?;
+    // Only one of the two namespaces is of use here.
+    let pair = Pair::new()?;
+    let ovs = Ovs::start_in(&pair.a, Datapath::Netdev)?;
     ovs.add_bridge("br0")?;
     let config = Config::new(Remote::Unix(ovs.database_socket()), vswitch::DATABASE);
     let client = Client::connect(config.monitor(Monitor::Nothing.with::<Bridge>()))?;
 
     committing(&client)?;
     for (ports, kind) in [(2, "internal"), (2, ""), (200, "internal"), (200, "")] {
-        fill(&ovs, &client, &netns, ports)?;
-        one_by_one(&ovs, &client, &netns, kind, ports)?;
+        fill(&ovs, &client, &pair, ports)?;
+        one_by_one(&ovs, &client, &pair, kind, ports)?;
     }
-    fill(&ovs, &client, &netns, 2)?;
-    crowd(&ovs, &client, &netns)?;
+    fill(&ovs, &client, &pair, 2)?;
+    crowd(&ovs, &client, &pair)?;
     Ok(())
 }
 
@@ -57,10 +57,10 @@ fn committing(client: &Client) -> Result<()> {
 }
 
 /// Leaves the bridge with so many ports.
-fn fill(ovs: &Ovs, client: &Client, netns: &Netns, ports: usize) -> Result<()> {
+fn fill(ovs: &Ovs, client: &Client, pair: &Pair, ports: usize) -> Result<()> {
     clear(ovs, client)?;
     let names: Vec<String> = (0..ports).map(|n| format!("f{n}")).collect();
-    veths(netns, &names)?;
+    veths(pair, &names)?;
     client.apply(names.iter().flat_map(|name| port(name, "")).collect())?;
     Ok(())
 }
@@ -81,10 +81,10 @@ fn clear(ovs: &Ovs, client: &Client) -> Result<()> {
 }
 
 /// Makes pairs whose one end is to be a port. What exists already is left alone.
-fn veths(netns: &Netns, names: &[String]) -> Result<()> {
+fn veths(pair: &Pair, names: &[String]) -> Result<()> {
     for name in names {
-        if run(netns, &format!("ip link show {name}")).is_err() {
-            run(netns, &format!("ip link add {name} type veth peer name {name}p"))?;
+        if run(&pair.a, &format!("ip link show {name}")).is_err() {
+            run(&pair.a, &format!("ip link add {name} type veth peer name {name}p"))?;
         }
     }
     Ok(())
@@ -108,14 +108,14 @@ fn vsctl(ovs: &Ovs, name: &str, kind: &str) -> Result<Duration> {
 }
 
 /// One port until it is applied, the two taking turns.
-fn one_by_one(ovs: &Ovs, client: &Client, netns: &Netns, kind: &str, before: usize) -> Result<()> {
+fn one_by_one(ovs: &Ovs, client: &Client, pair: &Pair, kind: &str, before: usize) -> Result<()> {
     // A veth pair keeps its name; an internal port needs one that is free.
     let kept = if kind.is_empty() { "v" } else { "i" };
     let names = |prefix: &str| (0..ROUNDS).map(|n| format!("{prefix}{kept}{n}")).collect::<Vec<_>>();
     let (ours, theirs) = (names("a"), names("b"));
     if kind.is_empty() {
-        veths(netns, &ours)?;
-        veths(netns, &theirs)?;
+        veths(pair, &ours)?;
+        veths(pair, &theirs)?;
     }
     let (mut native, mut tool) = (Vec::new(), Vec::new());
     for (our, their) in ours.iter().zip(&theirs) {
@@ -138,11 +138,11 @@ fn one_by_one(ovs: &Ovs, client: &Client, netns: &Netns, kind: &str, before: usi
 }
 
 /// Many ports asked for by as many callers at once.
-fn crowd(ovs: &Ovs, client: &Client, netns: &Netns) -> Result<()> {
+fn crowd(ovs: &Ovs, client: &Client, pair: &Pair) -> Result<()> {
     let names = |prefix: &str| (0..CROWD).map(|n| format!("{prefix}{n}")).collect::<Vec<_>>();
     let (ours, theirs) = (names("c"), names("d"));
-    veths(netns, &ours)?;
-    veths(netns, &theirs)?;
+    veths(pair, &ours)?;
+    veths(pair, &theirs)?;
     for round in 0..3 {
         let before = client.counters().transactions;
         let start = Instant::now();
