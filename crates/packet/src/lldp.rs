@@ -154,6 +154,9 @@ fn id(value: &[u8], what: &'static str, mac: u8, address: u8) -> Result<Id, Erro
     // One byte of subtype, then 1 to 255 bytes.
     slice(value, 0, 2, what)?;
     let (kind, body) = (value[0], &value[1..]);
+    if body.len() > 255 {
+        return Err(Error::Field { what, field: "length", value: value.len() as u64 });
+    }
     Ok(if kind == mac {
         match Mac::try_from(body) {
             Ok(m) => Id::Mac(m),
@@ -253,6 +256,20 @@ mod tests {
         let evil = Neighbour { system_name: Some("\x1b[2Jx\n".to_owned()), ..full() };
         let name = Neighbour::from_bytes(&evil.to_bytes()).unwrap().system_name.unwrap();
         assert_eq!(name, "\u{fffd}[2Jx\u{fffd}");
+    }
+
+    #[test]
+    fn an_id_longer_than_the_standard_allows_is_refused() {
+        let with = |len: usize| {
+            let mut bytes = Vec::new();
+            put(&mut bytes, 1, &[4, 2, 0, 0, 0, 0, 1]);
+            put(&mut bytes, 2, &[&[7][..], &vec![b'x'; len]].concat());
+            put(&mut bytes, 3, &[0, 120]);
+            Neighbour::from_bytes(&bytes)
+        };
+        let longest = with(255).unwrap();
+        assert_eq!(Neighbour::from_bytes(&longest.to_bytes()), Ok(longest));
+        assert!(matches!(with(256), Err(Error::Field { what: "LLDP port id", .. })));
     }
 
     #[test]
