@@ -29,6 +29,7 @@
 //! (`tun_metadata`) and NSH by name. Such messages and fields are kept as bytes.
 
 pub mod action;
+pub mod client;
 mod codec;
 mod error;
 pub mod field;
@@ -47,6 +48,7 @@ mod text;
 mod version;
 
 pub use action::{Action, PortNo};
+pub use client::Client;
 pub use error::{Error, Result, TextError};
 pub use field::{Field, Subfield};
 pub use flow::{FlowMod, FlowStats, Instruction};
