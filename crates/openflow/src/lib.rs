@@ -1,7 +1,9 @@
 //! OpenFlow 1.3, 1.4 and 1.5 with the extensions of Open vSwitch.
 //!
-//! A codec without I/O: bytes in, values out, and back. What it does not know (a field, an action, an instruction, a message) is kept as
-//! bytes and sent as it came, so that a dump of a switch never fails on the one flow that uses something new.
+//! Two parts. The codec has no I/O: bytes in, values out, and back. The [`client`] is one connection to a switch, kept alive and made again.
+//!
+//! What the codec does not know (a field, an action, an instruction, a message) is kept as bytes and sent as it came, so that a dump of a
+//! switch never fails on the one flow that uses something new.
 //!
 //! ```
 //! use netloom_openflow::{FlowMod, Message, Version, decode};
@@ -21,6 +23,7 @@
 //! | [`multipart`] | questions with long answers |
 //! | [`message`] | whole messages |
 //! | [`problem`] | what the peer complains about, by name |
+//! | [`client`] | one connection: requests, bundles, events, reconnecting |
 //!
 //! Every value that has a form in the text of `ovs-ofctl` implements `Display` and `FromStr` in it: [`Match`], [`Action`], [`FlowMod`], [`GroupMod`],
 //! [`Subfield`], [`PortNo`].

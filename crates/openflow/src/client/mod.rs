@@ -368,12 +368,13 @@ impl Shared {
         ClientError::Lost { remote: self.remote.to_string(), why }
     }
 
-    /// Writes whole messages on the connection of this session, and the answers that wait.
+    /// Writes the answers that wait, and whole messages, on the connection of this session.
     fn write(&self, session: &Session, bytes: &[u8]) -> Result<()> {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let result = match &mut *writer {
             Some((number, stream)) if *number == session.number => {
-                let result = std::io::Write::write_all(stream, bytes).and_then(|()| self.write_urgent(stream));
+                // First what waits: a part of it may be out.
+                let result = self.write_urgent(stream).and_then(|()| std::io::Write::write_all(stream, bytes));
                 if result.is_err() {
                     // A part of a message may be out: nothing can follow it. The listener wakes up and tells everybody.
                     stream.shutdown();

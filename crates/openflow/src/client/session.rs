@@ -69,15 +69,17 @@ fn open(shared: &Shared, number: u64) -> Result<(Framed, Session), Ended> {
         let mut sending = stream.try_clone().map_err(|e| said("cannot copy the socket", e))?;
         io::Write::write_all(&mut sending, &bytes).map_err(|e| said("sending failed", e))
     };
-    send(&Message::Hello(Hello::of(&options.versions)), highest)?;
+    let greeted = send(&Message::Hello(Hello::of(&options.versions)), highest);
+    // What a peer said before it went says more than that it does not listen.
     let hello = expect(&mut framed, until, "a hello")?;
     let version = match hello.message {
         Message::Hello(theirs) => agree(&options.versions, hello.version, theirs)?,
         Message::Error(problem) => return Err(said("the peer refused the greeting", problem)),
         _ => return Err("the peer does not begin with a hello: it does not speak OpenFlow".into()),
     };
-    send(&Message::FeaturesRequest, version)?;
-    let features = loop {
+    greeted?;
+    let asked = send(&Message::FeaturesRequest, version);
+    let features: Features = loop {
         match expect(&mut framed, until, "its features")?.message {
             Message::FeaturesReply(features) => break features,
             Message::Error(problem) => return Err(said("the peer refused to tell its features", problem)),
@@ -86,8 +88,8 @@ fn open(shared: &Shared, number: u64) -> Result<(Framed, Session), Ended> {
             _ => {}
         }
     };
+    asked?;
     options.setup.iter().try_for_each(|message| send(message, version))?;
-    let features: Features = features;
     Ok((framed, Session { version, features, number }))
 }
 
@@ -210,14 +212,31 @@ fn listen(shared: &Shared, mut framed: Framed, session: &Session) -> Ended {
     }
 }
 
-/// Sends what waits, if nobody else is sending: who does will take it along.
+/// Sends what waits, as far as it is taken at once and if nobody else is sending: who does takes it along.
 fn flush(shared: &Shared) {
     if let Ok(mut writer) = shared.writer.try_lock()
         && let Some((_, stream)) = &mut *writer
-        && shared.write_urgent(stream).is_err()
+        && offer(shared, stream).is_err()
     {
         stream.shutdown();
     }
+}
+
+/// Writes without waiting: a listener that waits for a peer that waits for the listener would wait for ever.
+fn offer(shared: &Shared, stream: &mut Stream) -> io::Result<()> {
+    let mut urgent = shared.urgent.lock().unwrap_or_else(PoisonError::into_inner);
+    if urgent.is_empty() {
+        return Ok(());
+    }
+    stream.set_nonblocking(true)?;
+    let written = io::Write::write(stream, &urgent);
+    stream.set_nonblocking(false)?;
+    match written {
+        Ok(count) => drop(urgent.drain(..count)),
+        Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
+        Err(error) => return Err(error),
+    }
+    Ok(())
 }
 
 /// Sends a message from the listening thread, which never waits: if somebody else is sending, that one takes it along.

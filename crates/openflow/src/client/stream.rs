@@ -95,6 +95,14 @@ impl Stream {
         }
     }
 
+    /// Whether reads and writes return at once. It holds for every copy of the stream.
+    pub(super) fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
+        match self {
+            Self::Unix(stream) => stream.set_nonblocking(nonblocking),
+            Self::Tcp(stream) => stream.set_nonblocking(nonblocking),
+        }
+    }
+
     /// Ends both directions: whoever reads or writes wakes up.
     pub(super) fn shutdown(&self) {
         // It may have ended already.

@@ -3,6 +3,8 @@
 
 mod actions;
 mod bytes;
+mod client;
+mod fake;
 mod ofctl;
 mod print;
 mod real;

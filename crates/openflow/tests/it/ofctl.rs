@@ -29,7 +29,8 @@ fn texts(all: &'static str, version: Version) -> Vec<&'static str> {
     out
 }
 
-fn option(version: Version) -> &'static str {
+/// The option of ovs-ofctl that allows this version alone.
+pub(crate) fn option(version: Version) -> &'static str {
     match version {
         Version::V13 => "OpenFlow13",
         Version::V14 => "OpenFlow14",
