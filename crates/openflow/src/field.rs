@@ -396,17 +396,31 @@ impl Field {
     }
 
     /// Every field that goes by this name: its own, another, or that of a header.
-    pub(crate) fn named(name: &str) -> impl Iterator<Item = Field> {
-        Self::all().filter(move |field| {
-            let spec = field.spec();
-            spec.name == name || spec.aliases.contains(&name) || spec.headers.iter().any(|h| h.name == name)
-        })
+    pub(crate) fn named(name: &str) -> &'static [Field] {
+        type Names = std::collections::HashMap<&'static str, Vec<Field>>;
+        // Reading a hundred thousand flows asks this for every field of each.
+        static NAMES: std::sync::LazyLock<Names> = std::sync::LazyLock::new(|| {
+            let mut out = Names::new();
+            for field in Field::all() {
+                let spec = field.spec();
+                let names = spec.aliases.iter().copied().chain(spec.headers.iter().map(|header| header.name));
+                for name in std::iter::once(spec.name).chain(names) {
+                    let fields = out.entry(name).or_default();
+                    if fields.last() != Some(&field) {
+                        fields.push(field);
+                    }
+                }
+            }
+            out
+        });
+        NAMES.get(name).map_or(&[], Vec::as_slice)
     }
 
     /// The field of this name. A name that several share means the first of them.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Field> {
-        Self::all().find(|field| field.spec().name == name).or_else(|| Self::named(name).next())
+        let named = Self::named(name);
+        named.iter().find(|field| field.spec().name == name).or(named.first()).copied()
     }
 }
 

@@ -127,10 +127,10 @@ impl<'a> Reading<'a> {
                 let tos: u8 = number(text, "the type of service")?;
                 self.matches.set(Field::IP_DSCP, tos >> 2);
             }
-            _ if Field::named(name).nth(1).is_some() => self.waiting.push((name, text)),
-            _ => match Field::named(name).next() {
-                Some(field) => self.set(field, text)?,
-                None => return Ok(false),
+            _ => match Field::named(name) {
+                [] => return Ok(false),
+                [field] => self.set(*field, text)?,
+                _ => self.waiting.push((name, text)),
             },
         }
         Ok(true)
@@ -167,8 +167,8 @@ impl<'a> Reading<'a> {
 
     pub(super) fn finish(mut self) -> Result<Match> {
         for (name, text) in std::mem::take(&mut self.waiting) {
-            let fitting = Field::named(name).find(|field| self.matches.meets(field.spec().needs));
-            let field = fitting.or_else(|| Field::from_name(name)).ok_or_else(|| value::unknown(name))?;
+            let fitting = Field::named(name).iter().find(|field| self.matches.meets(field.spec().needs));
+            let field = fitting.copied().or_else(|| Field::from_name(name)).ok_or_else(|| value::unknown(name))?;
             self.set(field, text)?;
         }
         if self.matches.get(Field::VLAN_PCP).is_some() && self.matches.get(Field::VLAN_VID).is_none() {

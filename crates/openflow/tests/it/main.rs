@@ -9,4 +9,5 @@ mod ofctl;
 mod print;
 mod real;
 mod strategy;
+mod tell;
 mod text;
