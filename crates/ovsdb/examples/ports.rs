@@ -140,9 +140,10 @@ fn one_by_one(ovs: &Ovs, client: &Client, pair: &Pair, kind: &str, before: usize
 /// Many ports asked for by as many callers at once.
 fn crowd(ovs: &Ovs, client: &Client, pair: &Pair) -> Result<()> {
     let names = |prefix: &str| (0..CROWD).map(|n| format!("{prefix}{n}")).collect::<Vec<_>>();
-    let (ours, theirs) = (names("c"), names("d"));
-    veths(pair, &ours)?;
-    veths(pair, &theirs)?;
+    let (ours, theirs, together) = (names("c"), names("d"), names("e"));
+    for names in [&ours, &theirs, &together] {
+        veths(pair, names)?;
+    }
     for round in 0..3 {
         let before = client.counters().transactions;
         let start = Instant::now();
@@ -160,14 +161,19 @@ fn crowd(ovs: &Ovs, client: &Client, pair: &Pair) -> Result<()> {
             vsctl(ovs, name, "")?;
         }
         let tool = start.elapsed();
+        let arguments: Vec<&str> = together.iter().flat_map(|name| ["--", "add-port", "br0", name]).collect();
+        let start = Instant::now();
+        ovs.vsctl(&arguments[1..])?;
+        let one_call = start.elapsed();
         println!(
-            "{CROWD} veth ports by {CROWD} callers, round {round}: native {} ({transactions} transactions), ovs-vsctl one by one {}, {:.1} x",
+            "{CROWD} veth ports by {CROWD} callers, round {round}: native {} ({transactions} transactions), ovs-vsctl one by one {}, {:.1} x; all in one ovs-vsctl {}",
             ms(native),
             ms(tool),
-            tool.div_duration_f64(native)
+            tool.div_duration_f64(native),
+            ms(one_call)
         );
         let mut arguments = Vec::new();
-        for name in ours.iter().chain(&theirs) {
+        for name in ours.iter().chain(&theirs).chain(&together) {
             arguments.extend(["--", "del-port", "br0", name]);
         }
         ovs.vsctl(&arguments[1..])?;

@@ -1,10 +1,12 @@
 //! Single calls, and the errors of transactions.
 
+use std::net::TcpListener;
+use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use netloom_ovsdb::codec::Until;
 use netloom_ovsdb::codec::{abort, assert, comment, commit, delete, insert, mutate, select, update, wait};
-use netloom_ovsdb::{Condition, Error, FailureKind, Mutation, Mutator, Outcome, Ref, Row, Uuid};
+use netloom_ovsdb::{Client, Condition, Error, FailureKind, Monitor, Mutation, Mutator, Outcome, Ref, Row, Uuid};
 use netloom_testkit::{eventually, needs};
 use serde_json::json;
 
@@ -142,12 +144,41 @@ fn a_wait_holds_nobody_else_and_can_be_cancelled() {
 }
 
 #[test]
+fn a_server_is_reached_over_tcp() {
+    needs!(ovsdb_server, ovsdb_tool);
+    let server = Server::start(Mode::Alone);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let remote = format!("tcp:{}", listener.local_addr().unwrap());
+    let socket = server.socket();
+    std::thread::spawn(move || {
+        let (client, server) = (listener.accept().unwrap().0, UnixStream::connect(socket).unwrap());
+        let (mut from, mut to) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+        std::thread::spawn(move || std::io::copy(&mut from, &mut to));
+        let (mut from, mut to) = (server, client);
+        // It ends with the client.
+        drop(std::io::copy(&mut from, &mut to));
+    });
+    let mut config = server.config();
+    config.remote = remote.parse().unwrap();
+    let client = Client::connect(config.monitor(Monitor::Everything)).unwrap();
+    client.commit(vec![insert("Root", named("over tcp"))]).unwrap();
+    assert_eq!(client.snapshot().len("Root"), 1);
+
+    // Nobody listens there.
+    let mut config = server.config();
+    config.remote = "tcp:127.0.0.1:1".parse().unwrap();
+    config.patience = Duration::from_millis(100);
+    let error = Client::connect(config).unwrap_err().to_string();
+    assert!(error.contains("refused"), "{error}");
+}
+
+#[test]
 fn many_requests_are_under_way_at_once_up_to_the_limit() {
     needs!(ovsdb_server, ovsdb_tool);
     let server = Server::start(Mode::Alone);
     let mut config = server.config();
     config.in_flight = 50;
-    let client = netloom_ovsdb::Client::connect(config).unwrap();
+    let client = Client::connect(config).unwrap();
     let hold = || vec![wait("Root", vec![], Until::NotEqual, vec![], None), comment("x")];
     let mut held: Vec<_> = (0..50).map(|_| client.transact(hold()).unwrap()).collect();
     let busy = client.transact(hold()).err().unwrap();
