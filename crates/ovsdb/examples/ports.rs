@@ -145,6 +145,8 @@ fn crowd(ovs: &Ovs, client: &Client, pair: &Pair) -> Result<()> {
         veths(pair, names)?;
     }
     for round in 0..3 {
+        // What was removed before is closed behind the scenes for a while.
+        thread::sleep(Duration::from_secs(1));
         let before = client.counters().transactions;
         let start = Instant::now();
         let done: std::result::Result<Vec<_>, _> = thread::scope(|scope| {
@@ -156,6 +158,7 @@ fn crowd(ovs: &Ovs, client: &Client, pair: &Pair) -> Result<()> {
             result?;
         }
         let transactions = client.counters().transactions - before;
+        thread::sleep(Duration::from_secs(1));
         let start = Instant::now();
         for name in &theirs {
             vsctl(ovs, name, "")?;

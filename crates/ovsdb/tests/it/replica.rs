@@ -247,6 +247,29 @@ fn a_server_that_remembers_tells_only_what_was_missed() {
     assert!(counters.resumed >= 15, "{counters:?}");
 }
 
+/// Open vSwitch 3.1 does not tell of the weak reference that it removes here.
+#[test]
+fn a_weak_reference_goes_with_its_row() {
+    needs!(ovsdb_server, ovsdb_client, ovsdb_tool);
+    let mut server = Server::start(Mode::Alone);
+    let client = server.client();
+    let gone = Uuid::from_random(1);
+    let friendly = Row::new().with("name", "b").with("friends", gone);
+    let both = vec![insert("Root", Row::new().with("name", "a")).with_uuid(gone), insert("Root", friendly)];
+    client.commit(both).unwrap();
+    server.kill();
+    server.run();
+    same(&client, &server, "after the restart");
+    let last = vec![
+        update("Root", vec![Condition::equal("name", "b")], Row::new().with("integer", 6_i64)),
+        delete("Root", vec![Condition::row(gone)]),
+    ];
+    client.commit(last).unwrap();
+    same(&client, &server, "after the deletion");
+    let snapshot = client.snapshot();
+    assert_eq!(snapshot.find("Root", "name", "b").unwrap().1.get("friends"), Some(&Value::empty()));
+}
+
 #[test]
 fn only_what_was_asked_for_is_held() {
     needs!(ovsdb_server, ovsdb_tool);
