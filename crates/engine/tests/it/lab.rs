@@ -91,7 +91,7 @@ fn unknown_names_list_the_known_ones() {
     let text = lab.link_stats(&"a:eth9".parse().unwrap()).unwrap_err().to_string();
     assert_eq!(text, "lab names has no link end a:eth9; it has a:eth1");
     let text = Lab::open(&options.run_dir, "other").unwrap_err().to_string();
-    assert_eq!(text, "no lab other is up here; up are: names");
+    assert_eq!(text, "no lab other is up here; up are: names (--name says which is meant)");
     end(lab, &options);
 }
 
