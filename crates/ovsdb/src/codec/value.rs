@@ -4,7 +4,7 @@
 //! has one form, a [`Set`] with one element, and equality needs no schema. Likewise the server writes the real number 5.0 as `5`:
 //! [`Atom::from`] an integral `f64` is an integer, and reading an `f64` takes both.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -163,10 +163,6 @@ impl Atom {
             },
             _ => Err(unexpected("atom", "a number, a string, true, false or [\"uuid\", …]", json)),
         }
-    }
-
-    fn is_ref_to(&self, rows: &BTreeSet<Uuid>) -> bool {
-        matches!(self, Self::Ref(Ref::Row(uuid)) if rows.contains(uuid))
     }
 
     pub(crate) fn to_json(&self) -> Json {
@@ -330,22 +326,6 @@ impl Value {
             _ => return Err(Malformed::new("difference", "a set and a map do not go together")),
         }
         Ok(())
-    }
-
-    /// Whether it refers to one of these rows.
-    pub(crate) fn refers_to_any(&self, rows: &BTreeSet<Uuid>) -> bool {
-        match self {
-            Self::Set(set) => set.iter().any(|atom| atom.is_ref_to(rows)),
-            Self::Map(map) => map.iter().any(|(key, value)| key.is_ref_to(rows) || value.is_ref_to(rows)),
-        }
-    }
-
-    /// Removes the references to these rows, of a map the whole pair.
-    pub(crate) fn remove_refs(&mut self, rows: &BTreeSet<Uuid>) {
-        match self {
-            Self::Set(set) => set.0.retain(|atom| !atom.is_ref_to(rows)),
-            Self::Map(map) => map.retain(|key, value| !key.is_ref_to(rows) && !value.is_ref_to(rows)),
-        }
     }
 
     /// Every reference in it, to be changed.

@@ -3,16 +3,19 @@
 //! The reader of the connection applies what the server tells; everyone else reads a [`Snapshot`], which never changes, or listens
 //! to a [`Subscription`]. After a lost connection the content stays readable as it was; when the server cannot tell the difference
 //! since then, the new content is compared with the old, and subscribers hear of what differs and of nothing else.
+//!
+//! It holds what the server tells. Open vSwitch 3.1, once restarted, does not tell of a weak reference that it removes in a transaction that
+//! changes another column of the same row (and in other cases keeps one to a row that is gone): look up what a weak reference names.
 
 mod subscription;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 pub use subscription::{Change, Event, Subscription};
 
-use crate::codec::{Malformed, MonitorReply, MonitorTable, RefStrength, Row, RowUpdate, Schema, Updates, Uuid, Value};
+use crate::codec::{Malformed, MonitorReply, MonitorTable, Row, RowUpdate, Schema, Updates, Uuid, Value};
 use crate::typed::Table;
 
 type Rows = BTreeMap<Uuid, Arc<Row>>;
@@ -27,8 +30,6 @@ struct ColumnShape {
     default: Value,
     /// Whether it changes by differences.
     composite: bool,
-    /// The monitored tables, in full, into which it refers weakly.
-    weak: Vec<String>,
 }
 
 impl Shape {
@@ -36,14 +37,7 @@ impl Shape {
     pub(crate) fn new(schema: &Schema, tables: &BTreeMap<String, MonitorTable>) -> Self {
         let column = |table: &str, name: &String| {
             let kind = &schema.column(table, name)?.kind;
-            let targets = [Some(&kind.key), kind.value.as_ref()].into_iter().flatten().filter_map(|base| {
-                let (target, strength) = base.refers_to.as_ref()?;
-                // Of a table that is monitored in part, a row that goes out of sight may still exist.
-                let whole = tables.get(target).is_some_and(|table| table.conditions.is_empty());
-                (whole && *strength == RefStrength::Weak).then(|| target.clone())
-            });
-            let (default, composite) = (kind.default_value(), kind.is_composite());
-            Some((name.clone(), ColumnShape { default, composite, weak: targets.collect() }))
+            Some((name.clone(), ColumnShape { default: kind.default_value(), composite: kind.is_composite() }))
         };
         let table = |(name, table): (&String, &MonitorTable)| {
             (name.clone(), table.columns.iter().filter_map(|c| column(name, c)).collect())
@@ -271,48 +265,7 @@ impl Content {
                 }
             }
         }
-        self.drop_dangling(shape, changes);
         Ok(())
-    }
-
-    /// Removes weak references to rows that are gone, which the server did and should have told. Open vSwitch 3.1 does not when it was restarted
-    /// since, and the row that refers changed in another column of the same transaction.
-    fn drop_dangling(&mut self, shape: &Shape, changes: &mut Vec<Change>) {
-        let gone: Vec<(Arc<str>, Uuid)> =
-            changes.iter().filter(|change| change.new.is_none()).map(|c| (c.table.clone(), c.uuid)).collect();
-        for (name, columns) in &shape.0 {
-            for (column, shape) in columns {
-                let targets = gone.iter().filter(|(table, _)| shape.weak.iter().any(|weak| **weak == **table));
-                let gone: BTreeSet<Uuid> = targets.map(|(_, uuid)| *uuid).collect();
-                if let (false, Some((name, rows))) = (gone.is_empty(), self.tables.get_key_value(name.as_str())) {
-                    let dangling = |row: &Row| row.get(column).is_some_and(|value| value.refers_to_any(&gone));
-                    let found: Vec<Uuid> =
-                        rows.iter().filter(|(_, row)| dangling(row)).map(|(uuid, _)| *uuid).collect();
-                    let name = name.clone();
-                    self.cut(&name, column, &found, &gone, changes);
-                }
-            }
-        }
-    }
-
-    /// Takes the references to rows that are `gone` out of a column of some rows.
-    fn cut(
-        &mut self,
-        table: &Arc<str>,
-        column: &str,
-        found: &[Uuid],
-        gone: &BTreeSet<Uuid>,
-        changes: &mut Vec<Change>,
-    ) {
-        let Some(rows) = self.tables.get_mut(table).filter(|_| !found.is_empty()).map(Arc::make_mut) else { return };
-        for uuid in found {
-            let Some(row) = rows.get_mut(uuid) else { continue };
-            let old = row.clone();
-            if let Some(value) = Arc::make_mut(row).get_mut(column) {
-                value.remove_refs(gone);
-            }
-            changes.push(Change { table: table.clone(), uuid: *uuid, old: Some(old), new: Some(row.clone()) });
-        }
     }
 
     /// What leads from this content to another.

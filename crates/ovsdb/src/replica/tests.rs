@@ -3,7 +3,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::*;
-use crate::codec::{Condition, Dialect};
+use crate::codec::Dialect;
 
 const A: &str = "00000000-0000-0000-0000-00000000000a";
 const B: &str = "00000000-0000-0000-0000-00000000000b";
@@ -12,18 +12,15 @@ fn schema() -> Schema {
     Schema::from_json(&json!({"name": "D", "tables": {"T": {"columns": {
         "name": {"type": "string"},
         "maybe": {"type": {"key": "integer", "min": 0}},
-        "friends": {"type": {"key": {"type": "uuid", "refTable": "T", "refType": "weak"}, "min": 0, "max": "unlimited"}},
         "many": {"type": {"key": "integer", "min": 0, "max": "unlimited"}},
         "map": {"type": {"key": "string", "value": "string", "min": 0, "max": "unlimited"}}
     }}}}))
     .unwrap()
 }
 
-const COLUMNS: [&str; 4] = ["name", "maybe", "many", "map"];
-
-fn shape(columns: &[&str], conditions: Vec<Condition>) -> Shape {
-    let columns = columns.iter().map(|&name| name.to_owned()).collect();
-    Shape::new(&schema(), &BTreeMap::from([("T".to_owned(), MonitorTable { columns, conditions })]))
+fn shape() -> Shape {
+    let columns = ["name", "maybe", "many", "map"].map(str::to_owned).into();
+    Shape::new(&schema(), &BTreeMap::from([("T".to_owned(), MonitorTable { columns, conditions: vec![] })]))
 }
 
 fn updates(json: &serde_json::Value) -> Updates {
@@ -31,14 +28,9 @@ fn updates(json: &serde_json::Value) -> Updates {
 }
 
 fn loaded(json: &serde_json::Value) -> Replica {
-    watching(&COLUMNS, vec![], json)
-}
-
-fn watching(columns: &[&str], conditions: Vec<Condition>, json: &serde_json::Value) -> Replica {
     let replica = Replica::default();
     let last = Some(A.parse().unwrap());
-    let shape = shape(columns, conditions);
-    replica.load(shape, &MonitorReply { resumed: false, last, updates: updates(json) }).unwrap();
+    replica.load(shape(), &MonitorReply { resumed: false, last, updates: updates(json) }).unwrap();
     replica
 }
 
@@ -70,30 +62,6 @@ fn defaults_are_filled_in_and_differences_applied() {
 }
 
 #[test]
-fn a_weak_reference_goes_with_its_row_though_nobody_says_so() {
-    let friends = |replica: &Replica| row(replica, B).unwrap().read::<Vec<Uuid>>("friends").unwrap();
-    for told in [false, true] {
-        let replica = watching(
-            &["name", "friends"],
-            vec![],
-            &json!({A: {"initial": {}}, B: {"initial": {"friends": ["set", [["uuid", A], ["uuid", B]]]}}}),
-        );
-        let (_, subscription) = replica.subscribe();
-        let modify = if told { json!({"name": "x", "friends": ["uuid", A]}) } else { json!({"name": "x"}) };
-        replica.update(&updates(&json!({A: {"delete": null}, B: {"modify": modify}})), None).unwrap();
-        assert_eq!(friends(&replica), [B.parse().unwrap()]);
-        let Some(Event::Changed(changes)) = subscription.next(Duration::ZERO) else { panic!("nothing heard") };
-        assert_eq!(changes.last().unwrap().new.as_deref(), row(&replica, B).as_ref());
-    }
-    // Of a table that is monitored in part, a row may only have gone out of sight.
-    let condition = vec![Condition::equal("name", "")];
-    let rows = json!({A: {"initial": {}}, B: {"initial": {"friends": ["uuid", A]}}});
-    let replica = watching(&["name", "friends"], condition, &rows);
-    replica.update(&updates(&json!({A: {"delete": null}})), None).unwrap();
-    assert_eq!(friends(&replica), [A.parse().unwrap()]);
-}
-
-#[test]
 fn a_snapshot_stays_as_it_was() {
     let replica = loaded(&json!({A: {"initial": {"name": "a"}}}));
     let before = replica.snapshot();
@@ -109,15 +77,13 @@ fn after_a_reload_subscribers_hear_only_what_differs() {
     let replica = loaded(&json!({A: {"initial": {"name": "a"}}, B: {"initial": {"name": "b"}}}));
     let (_, subscription) = replica.subscribe();
     let again = updates(&json!({A: {"initial": {"name": "a"}}, B: {"initial": {"name": "c"}}}));
-    replica
-        .load(shape(&COLUMNS, vec![]), &MonitorReply { resumed: false, last: None, updates: again.clone() })
-        .unwrap();
+    replica.load(shape(), &MonitorReply { resumed: false, last: None, updates: again.clone() }).unwrap();
     let Some(Event::Changed(changes)) = subscription.next(Duration::ZERO) else { panic!("nothing heard") };
     let [change] = &*changes else { panic!("{changes:?}") };
     assert_eq!(change.uuid, B.parse().unwrap());
     assert_eq!(change.new.as_ref().unwrap().read::<String>("name").unwrap(), "c");
 
-    replica.load(shape(&COLUMNS, vec![]), &MonitorReply { resumed: false, last: None, updates: again }).unwrap();
+    replica.load(shape(), &MonitorReply { resumed: false, last: None, updates: again }).unwrap();
     assert!(subscription.next(Duration::ZERO).is_none(), "the same again is no change");
 }
 

@@ -45,6 +45,16 @@ impl Dice {
     }
 }
 
+/// No weak references in the database of a server that is killed: one of 3.1, restarted, forgets to tell that it removed some, and forgets to
+/// remove others.
+fn without_weak(operation: &mut Operation) {
+    if let Operation::Insert { row, .. } | Operation::Update { row, .. } = operation
+        && row.get("friends").is_some()
+    {
+        row.set("friends", Value::empty());
+    }
+}
+
 /// A few columns of a `Root` row.
 fn columns(dice: &mut Dice, roots: &[Uuid], kids: &[Uuid]) -> Row {
     let mut row = Row::new();
@@ -151,9 +161,9 @@ fn follow(tables: &mut super::server::Tables, changes: &[Change], story: &str) {
 }
 
 /// `NETLOOM_SEED` is the seed, `NETLOOM_STEPS` the number of transactions.
-fn random_life(mode: Mode, seed: u64) {
+fn random_life(mode: Mode, kills: bool, seed: u64) {
     let mut dice = Dice(seed);
-    let story = format!("NETLOOM_SEED={seed} {mode:?}");
+    let story = format!("NETLOOM_SEED={seed} {mode:?} kills={kills}");
     let mut server = Server::start(mode);
     let proxy = Proxy::to(&server.socket());
     let watching = Client::connect(config(proxy.socket()).monitor(Monitor::Everything)).unwrap();
@@ -170,17 +180,20 @@ fn random_life(mode: Mode, seed: u64) {
         }
         let snapshot = watching.snapshot();
         let known = |table: &str| snapshot.rows(table).map(|(uuid, _)| uuid).collect::<Vec<_>>();
-        let operations = transaction(&mut dice, &known("Root"), &known("Kid"));
+        let mut operations = transaction(&mut dice, &known("Root"), &known("Kid"));
+        if kills {
+            operations.iter_mut().for_each(without_weak);
+        }
         let who = if dice.below(3) == 0 { &watching } else { &writing };
         let fault = dice.below(30);
         let under_way = (fault < 4).then(|| who.transact(operations.clone()).unwrap());
         match fault {
-            0 | 1 => {
+            0 | 1 if kills => {
                 server.kill();
                 std::thread::sleep(Duration::from_millis(dice.roll() % 30));
                 server.run();
             }
-            2 | 3 => proxy.cut(),
+            0..4 => proxy.cut(),
             _ => {}
         }
         faults += usize::from(fault < 4);
@@ -210,13 +223,20 @@ fn random_life(mode: Mode, seed: u64) {
 #[test]
 fn after_kills_and_cuts_the_replica_equals_the_dump() {
     needs!(ovsdb_server, ovsdb_client, ovsdb_tool);
-    random_life(Mode::Alone, number("NETLOOM_SEED", 1));
+    random_life(Mode::Alone, true, number("NETLOOM_SEED", 1));
 }
 
 #[test]
 fn after_kills_and_cuts_the_replica_equals_the_dump_of_a_cluster() {
     needs!(ovsdb_server, ovsdb_client, ovsdb_tool);
-    random_life(Mode::Cluster, number("NETLOOM_SEED", 2));
+    random_life(Mode::Cluster, true, number("NETLOOM_SEED", 2));
+}
+
+#[test]
+fn after_cuts_the_replica_equals_the_dump_weak_references_included() {
+    needs!(ovsdb_server, ovsdb_client, ovsdb_tool);
+    random_life(Mode::Alone, false, number("NETLOOM_SEED", 3));
+    random_life(Mode::Cluster, false, number("NETLOOM_SEED", 4));
 }
 
 #[test]
@@ -245,29 +265,6 @@ fn a_server_that_remembers_tells_only_what_was_missed() {
     let counters = watching.counters();
     assert_eq!(counters.loaded, 1, "{counters:?}");
     assert!(counters.resumed >= 15, "{counters:?}");
-}
-
-/// Open vSwitch 3.1 does not tell of the weak reference that it removes here.
-#[test]
-fn a_weak_reference_goes_with_its_row() {
-    needs!(ovsdb_server, ovsdb_client, ovsdb_tool);
-    let mut server = Server::start(Mode::Alone);
-    let client = server.client();
-    let gone = Uuid::from_random(1);
-    let friendly = Row::new().with("name", "b").with("friends", gone);
-    let both = vec![insert("Root", Row::new().with("name", "a")).with_uuid(gone), insert("Root", friendly)];
-    client.commit(both).unwrap();
-    server.kill();
-    server.run();
-    same(&client, &server, "after the restart");
-    let last = vec![
-        update("Root", vec![Condition::equal("name", "b")], Row::new().with("integer", 6_i64)),
-        delete("Root", vec![Condition::row(gone)]),
-    ];
-    client.commit(last).unwrap();
-    same(&client, &server, "after the deletion");
-    let snapshot = client.snapshot();
-    assert_eq!(snapshot.find("Root", "name", "b").unwrap().1.get("friends"), Some(&Value::empty()));
 }
 
 #[test]
