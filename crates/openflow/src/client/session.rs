@@ -18,6 +18,8 @@ const LOOK: Duration = Duration::from_millis(500);
 /// Answers that wait for the sending end, in bytes: a switch that asks more than this without listening is not answered.
 const URGENT: usize = 1 << 20;
 
+const CLOSED: &str = "the client was closed";
+
 /// Why a connection ended, for people.
 type Ended = String;
 
@@ -30,7 +32,7 @@ pub(super) fn run(shared: &Arc<Shared>) {
         let why: Arc<str> = match open(shared, number) {
             Ok((framed, session)) => {
                 backoff.succeeded();
-                let why = if up(shared, &framed, &session) { listen(shared, framed, &session) } else { String::new() };
+                let why = if up(shared, &framed, &session) { listen(shared, framed, &session) } else { CLOSED.into() };
                 down(shared, &why);
                 why.into()
             }
@@ -193,7 +195,7 @@ fn listen(shared: &Shared, mut framed: Framed, session: &Session) -> Ended {
             Ok(Heard::Nothing) => {
                 flush(shared);
                 if matches!(shared.lock().phase, Phase::Closed) {
-                    return "the client was closed".into();
+                    return CLOSED.into();
                 }
                 continue;
             }

@@ -115,11 +115,15 @@ impl<'a> Reader<'a> {
         Ok(u128::from_be_bytes(out))
     }
 
-    /// Text in `N` bytes, up to the first zero.
+    /// Text in `N` bytes, up to the first zero; the last byte is one. What is not text has a question mark for every byte that is not ASCII: it
+    /// stays as long as it was.
     pub(crate) fn text<const N: usize>(&mut self) -> Result<String> {
         let bytes = self.take(N)?;
-        let end = bytes.iter().position(|b| *b == 0).unwrap_or(N);
-        Ok(String::from_utf8_lossy(&bytes[..end]).into_owned())
+        let limit = N.saturating_sub(1);
+        let end = bytes.iter().position(|b| *b == 0).unwrap_or(limit).min(limit);
+        let ascii = |byte: &u8| if byte.is_ascii() { char::from(*byte) } else { '?' };
+        let text = std::str::from_utf8(&bytes[..end]);
+        Ok(text.map_or_else(|_| bytes[..end].iter().map(ascii).collect(), str::to_owned))
     }
 
     pub(crate) fn wrong(&self, what: &'static str, value: impl Into<u64>) -> Error {

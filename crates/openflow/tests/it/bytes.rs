@@ -4,7 +4,7 @@ use netloom_openflow::message::{Header, Message, decode};
 use netloom_openflow::{Error, Version};
 use proptest::prelude::*;
 
-use crate::strategy::message;
+use crate::strategy::{cases, message};
 
 fn version() -> impl Strategy<Value = Version> {
     proptest::sample::select(Version::ALL.to_vec())
@@ -15,7 +15,7 @@ fn in_version() -> impl Strategy<Value = (Version, Message)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(600))]
 
     #[test]
     fn every_message_comes_back_from_its_bytes((version, message) in in_version(), xid: u32) {
@@ -102,4 +102,23 @@ fn bytes_after_a_message_before_its_end_and_of_other_versions_are_errors() {
     assert!(matches!(decode(&[4, 20, 0, 7, 0, 0, 0, 1]), Err(Error::Length { .. })));
     // A hello of another version is understood: it says which.
     assert_eq!(decode(&[1, 0, 0, 8, 0, 0, 0, 1]).unwrap().version, 1);
+}
+
+#[test]
+fn a_name_that_is_no_text_is_read_and_stays_as_long_as_it_is() {
+    use netloom_openflow::port::{Port, PortReason, PortStatus};
+    let status = |name: &str| {
+        Message::PortStatus(PortStatus {
+            reason: PortReason::Added,
+            port: Port { name: name.into(), ..Port::default() },
+        })
+    };
+    let mut bytes = status("aaaaaaaaaaaaaaa").encode(Version::V13, 1).unwrap();
+    let at = bytes.iter().position(|byte| *byte == b'a').unwrap();
+    bytes[at] = 0x80;
+    // Not even a zero ends it.
+    bytes[at + 15] = b'a';
+    let frame = decode(&bytes).unwrap();
+    assert_eq!(frame.message, status("?aaaaaaaaaaaaaa"));
+    assert_eq!(decode(&frame.message.encode(Version::V13, 1).unwrap()).unwrap(), frame);
 }

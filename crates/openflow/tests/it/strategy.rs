@@ -34,6 +34,12 @@ fn instructions(version: Version) -> BoxedStrategy<Vec<Instruction>> {
     vec(proptest::strategy::Union::new(kinds), 0..4).boxed()
 }
 
+/// How many cases a property is tried on: `PROPTEST_CASES`, or else this many.
+pub(crate) fn cases(usual: u32) -> ProptestConfig {
+    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(usual);
+    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
+}
+
 fn importance(version: Version) -> BoxedStrategy<u16> {
     if version == Version::V13 { Just(0).boxed() } else { any::<u16>().boxed() }
 }

@@ -7,6 +7,7 @@ use netloom_openflow::{Field, Match, Subfield, Version};
 use proptest::prelude::*;
 
 use crate::actions::action;
+use crate::strategy::cases;
 
 /// What is said in the same words is the same.
 fn normal(action: Action) -> Action {
@@ -34,7 +35,7 @@ fn normal(action: Action) -> Action {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(1500))]
 
     #[test]
     fn every_action_comes_back_from_its_text(action in action(Version::V13)) {
