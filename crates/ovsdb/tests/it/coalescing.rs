@@ -138,3 +138,61 @@ fn callers_of_a_deaf_server_end_in_time_and_the_next_are_served() {
     client.patient(Duration::from_secs(20)).commit(family("later")).unwrap();
     assert_eq!(client.counters().under_way, 0);
 }
+
+/// Whatever happens to the server and the wire, what a caller is told is true: done once, not done, or not known.
+#[test]
+fn what_a_caller_is_told_is_true_though_the_server_is_killed() {
+    needs!(ovsdb_server, ovsdb_client, ovsdb_tool);
+    const EACH: usize = 25;
+    let mut server = Server::start(Mode::Alone);
+    let proxy = Proxy::to(&server.socket());
+    let client = Client::connect(config(proxy.socket()).monitor(Monitor::Everything)).unwrap();
+    client.commit(vec![insert("Root", Row::new().with("name", "counter"))]).unwrap();
+    let one_more = || {
+        let count = Mutation::new("integer", Mutator::Add, 1_i64);
+        mutate("Root", vec![Condition::equal("name", "counter")], vec![count])
+    };
+    let life = |caller: usize| {
+        let name = move |n: usize| format!("{caller}-{n}");
+        let told = (0..EACH).map(|n| {
+            let mut operations = family(&name(n));
+            operations.push(one_more());
+            if n % 5 == 4 {
+                // The same name twice: it fails, for whatever company.
+                operations.extend(family(&name(n)));
+            }
+            (name(n), client.commit(operations))
+        });
+        told.collect::<Vec<_>>()
+    };
+    let told: Vec<_> = thread::scope(|scope| {
+        let callers: Vec<_> = (0..8).map(|caller| scope.spawn(move || life(caller))).collect();
+        while callers.iter().any(|caller| !caller.is_finished()) {
+            thread::sleep(Duration::from_millis(15));
+            proxy.cut();
+            thread::sleep(Duration::from_millis(15));
+            server.kill();
+            server.run();
+        }
+        callers.into_iter().flat_map(|caller| caller.join().unwrap()).collect()
+    });
+    let database = server.dump();
+    let times = |name: &str| {
+        let named = database["Root"].values().filter(|row| row.read::<String>("name").unwrap() == name);
+        named.count()
+    };
+    let (mut done, mut unknown) = (0, 0);
+    for (name, result) in &told {
+        match result {
+            Ok(_) => assert_eq!(times(name), 1, "{name} is done"),
+            Err(Error::Failed(_)) => assert_eq!(times(name), 0, "{name} failed"),
+            Err(Error::Lost { .. }) => unknown += times(name),
+            Err(other) => panic!("{name}: {other}"),
+        }
+        done += usize::from(result.is_ok());
+    }
+    let counter = database["Root"].values().find(|row| row.read::<String>("name").unwrap() == "counter").unwrap();
+    assert_eq!(counter.read::<i64>("integer").unwrap(), i64::try_from(done + unknown).unwrap());
+    println!("{done} of {} done, {unknown} done and not known, {:?}", told.len(), client.counters());
+    assert!(done > 0);
+}
