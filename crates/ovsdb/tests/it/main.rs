@@ -5,6 +5,7 @@ mod applied;
 mod bad_servers;
 mod calls;
 mod coalescing;
+mod garbage;
 mod locks;
 mod proxy;
 mod replica;
