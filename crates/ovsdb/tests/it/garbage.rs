@@ -5,6 +5,8 @@ use netloom_ovsdb::{Row, Schema, Value};
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
+const UUID: &str = "12345678-9abc-4def-8123-456789abcdef";
+
 /// Words that mean something here, so that the made-up reaches deeper.
 const WORDS: &[&str] = &[
     "set",
@@ -35,7 +37,7 @@ const WORDS: &[&str] = &[
     "refType",
     "weak",
     "isRoot",
-    "12345678-9abc-4def-8123-456789abcdef",
+    UUID,
     "x",
 ];
 
@@ -51,6 +53,9 @@ fn anything() -> impl Strategy<Value = Json> {
     leaf.prop_recursive(5, 60, 5, move |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Json::from),
+            // What monitors and their notifications are wrapped in.
+            inner.clone().prop_map(|content| json!({"T": {UUID: content}})),
+            inner.clone().prop_map(|content| json!([true, UUID, content])),
             (prop::sample::select(WORDS), inner.clone()).prop_map(|(tag, content)| json!([tag, content])),
             prop::collection::vec((word(), inner), 0..5)
                 .prop_map(|members| Json::Object(members.into_iter().collect())),
