@@ -231,6 +231,14 @@ impl FlowMod {
     pub fn delete_all(table: u8) -> Self {
         Self { command: FlowCommand::Delete, table, ..Self::default() }
     }
+
+    /// The flow as a switch tells it in a dump: what comes back from its own bytes. Several values have the same bytes (a load is a
+    /// set-field in OpenFlow 1.5, and a meter is an action there); who compares what is wanted with what is there compares these.
+    pub fn as_told(&self, version: Version) -> Result<Self> {
+        let mut bytes = Vec::new();
+        self.put(&mut Writer::new(&mut bytes, version))?;
+        Self::take(&mut Reader::new(&bytes, "a flow", version))
+    }
 }
 
 impl Wire for FlowMod {
