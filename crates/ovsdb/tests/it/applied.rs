@@ -8,6 +8,8 @@ use netloom_ovsdb::{Client, Config, Error, Monitor, Remote, Table};
 use netloom_testkit::needs;
 use netloom_testkit::ovs::{Datapath, Ovs};
 
+use super::server::while_stopped;
+
 fn client(ovs: &Ovs) -> Client {
     let config = Config::new(Remote::Unix(ovs.database_socket()), vswitch::DATABASE);
     let monitor = Monitor::Nothing.with::<Bridge>().with::<Port>().with::<Interface>().with::<OpenVSwitch>();
@@ -64,11 +66,14 @@ fn forty_ports_at_once_are_few_transactions() {
     let configuration =
         || ovs.vsctl(&["--no-wait", "get", "Open_vSwitch", ".", "next_cfg"]).unwrap().trim().parse::<u64>().unwrap();
     let before = configuration();
+    // The database stands still until everyone has asked, so that none comes too late for the crowd.
     thread::scope(|scope| {
-        for n in 0..40 {
-            let client = &client;
-            scope.spawn(move || client.apply(port(&format!("p{n}"))).unwrap());
-        }
+        let client = &client;
+        while_stopped(ovs.database_id().unwrap(), || {
+            for n in 0..40 {
+                scope.spawn(move || client.apply(port(&format!("p{n}"))).unwrap());
+            }
+        });
     });
     let shown = ovs.appctl(&["dpif/show"]).unwrap();
     for n in 0..40 {

@@ -9,7 +9,7 @@ use netloom_ovsdb::{Client, Condition, Error, FailureKind, Monitor, Mutation, Mu
 use netloom_testkit::{eventually, needs};
 
 use super::proxy::Proxy;
-use super::server::{Mode, Server, config};
+use super::server::{Mode, Server, config, while_stopped};
 
 const CALLERS: usize = 60;
 
@@ -40,7 +40,14 @@ fn many_callers_are_few_transactions_and_each_gets_its_own_result() {
     let server = Server::start(Mode::Alone);
     let proxy = Proxy::to(&server.socket());
     let client = Client::connect(config(proxy.socket()).monitor(Monitor::Everything)).unwrap();
-    let results = at_once(|n| client.commit(family(&format!("r{n}"))).unwrap());
+    // The server stands still until everyone has asked, so that none comes too late for the crowd.
+    let results = thread::scope(|scope| {
+        let mut crowd = None;
+        while_stopped(server.id(), || {
+            crowd = Some(scope.spawn(|| at_once(|n| client.commit(family(&format!("r{n}"))).unwrap())));
+        });
+        crowd.unwrap().join().unwrap()
+    });
     let snapshot = client.snapshot();
     for (n, result) in results.iter().enumerate() {
         let [kid, root] = [0, 1].map(|at| result[at].inserted().unwrap());

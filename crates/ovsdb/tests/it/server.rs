@@ -111,6 +111,10 @@ impl Server {
         drop(fs::remove_file(self.path("pid")));
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.child.as_ref().unwrap().id()
+    }
+
     pub(crate) fn config(&self) -> Config {
         config(self.socket())
     }
@@ -136,6 +140,16 @@ impl Drop for Server {
         drop(self.keeper.stdin.take());
         drop(self.keeper.wait());
     }
+}
+
+/// Runs something while a process stands still, for so long that it has begun on every thread.
+pub(crate) fn while_stopped(process: u32, begin: impl FnOnce()) {
+    let signal =
+        |name: &str| assert!(Command::new("kill").args([name, &process.to_string()]).status().unwrap().success());
+    signal("-STOP");
+    begin();
+    std::thread::sleep(Duration::from_millis(300));
+    signal("-CONT");
 }
 
 /// Patient, and quick to try again.
