@@ -130,6 +130,7 @@ fn callers_of_a_deaf_server_end_in_time_and_the_next_are_served() {
     let mut settings = config(proxy.socket());
     settings.patience = Duration::from_millis(300);
     settings.probe = Duration::from_millis(400);
+    settings.greeting = Duration::from_millis(800);
     let client = Client::connect(settings).unwrap();
     proxy.go_deaf(true);
     let results = at_once(|n| client.commit(family(&format!("r{n}"))));
