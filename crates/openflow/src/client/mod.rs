@@ -4,6 +4,21 @@
 //! each for a bounded time; as many as [`Options::in_flight`] may be under way, and then the next one waits for a place. What a switch
 //! tells unasked goes to [subscriptions](Subscription), each with a bounded queue.
 //!
+//! ```no_run
+//! use netloom_openflow::client::{Client, Options};
+//! use netloom_openflow::flow::FlowFilter;
+//! use netloom_openflow::multipart::{Reply, Request};
+//! use netloom_openflow::{FlowMod, Message};
+//!
+//! let client = Client::connect("unix:/run/openvswitch/br0.mgmt".parse()?, Options::default())?;
+//! let flow: FlowMod = "in_port=1,actions=output:2".parse()?;
+//! client.bundle(&[Message::FlowMod(flow)])?;
+//! if let Reply::Flow(flows) = client.ask(Request::Flow(FlowFilter::default()))? {
+//!     assert_eq!(flows.len(), 1);
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! A request whose connection is lost fails at once with [`ClientError::Lost`] and is not repeated: only its maker knows whether that is right.
 
 mod bundle;
