@@ -155,7 +155,12 @@ fn take_nicira(subtype: u16, r: &mut Reader<'_>) -> Result<Option<Action>> {
         }
         nx::REG_LOAD => {
             let range = r.u16()?;
-            Action::Load { target: subfield(oxm::take_name(r)?, range)?, value: r.u64()? }
+            let (target, value) = (subfield(oxm::take_name(r)?, range)?, r.u64()?);
+            if is_set_field(target.field, r.version()) {
+                load_as_set_field(target, value)
+            } else {
+                Action::Load { target, value }
+            }
         }
         nx::REG_LOAD2 => {
             r.skip(6)?;
@@ -229,6 +234,16 @@ fn take_set_field(r: &mut Reader<'_>) -> Result<Action> {
         }
         Entry::Unknown(unknown) => Err(r.wrong(A_FIELD, unknown.number)),
     }
+}
+
+/// Whether a load of this field is written as set-field: OpenFlow 1.5 has no other, and the older form has no room for an experimenter's header.
+fn is_set_field(field: Field, version: Version) -> bool {
+    version >= Version::V15 || field.extension_header().class == CLASS_EXPERIMENTER
+}
+
+fn load_as_set_field(target: Subfield, value: u64) -> Action {
+    let (value, mask) = target.place(value.into());
+    Action::SetField { field: target.field, value, mask: Some(mask).filter(|mask| *mask != target.field.full_mask()) }
 }
 
 fn take_move(r: &mut Reader<'_>, bits: u16, from: u16, to: u16) -> Result<Action> {
@@ -338,9 +353,8 @@ fn put_action(w: &mut Writer<'_>, action: &Action) -> Result<()> {
         Action::Meter(meter) if v15 => standard(w, of::METER, |w| w.u32(*meter)),
         Action::Meter(_) => Err(Error::NotIn { what: "the action meter", version: w.version() }),
         Action::SetField { field, value, mask } => put_set_field(w, *field, *value, *mask),
-        Action::Load { target, value } if v15 || target.field.extension_header().class == CLASS_EXPERIMENTER => {
-            let (value, mask) = target.place((*value).into());
-            put_set_field(w, target.field, value, Some(mask).filter(|mask| *mask != target.field.full_mask()))
+        Action::Load { target, value } if is_set_field(target.field, w.version()) => {
+            put_action(w, &load_as_set_field(*target, *value))
         }
         Action::Move { source, target } if v15 => standard(w, of::COPY_FIELD, |w| {
             for number in [target.bits, source.offset, target.offset, 0] {

@@ -122,3 +122,25 @@ fn a_name_that_is_no_text_is_read_and_stays_as_long_as_it_is() {
     assert_eq!(frame.message, status("?aaaaaaaaaaaaaa"));
     assert_eq!(decode(&frame.message.encode(Version::V13, 1).unwrap()).unwrap(), frame);
 }
+
+/// Found by the fuzzer: the older load in a message of OpenFlow 1.5, which is written as set-field.
+#[test]
+fn a_load_in_openflow_15_is_a_set_field_from_the_beginning() {
+    use netloom_openflow::{Action, FlowMod};
+    let flow: FlowMod = "actions=load:0x3->NXM_NX_REG1[4..7]".parse().unwrap();
+    let mut bytes = Message::FlowMod(flow.clone()).encode(Version::V13, 1).unwrap();
+    bytes[0] = 6;
+    let frame = decode(&bytes).unwrap();
+    assert_eq!(decode(&frame.message.encode(Version::V15, 1).unwrap()).unwrap(), frame);
+    assert_eq!(frame.message, Message::FlowMod(flow.as_told(Version::V15).unwrap()));
+    let set: Action = "set_field:0x30/0xf0->reg1".parse().unwrap();
+    assert!(
+        frame.message.encode(Version::V15, 1).unwrap()
+            == Message::FlowMod(FlowMod {
+                instructions: vec![netloom_openflow::Instruction::Apply(vec![set])],
+                ..flow
+            })
+            .encode(Version::V15, 1)
+            .unwrap()
+    );
+}
