@@ -4,6 +4,9 @@
 //! one caller alone never waits for company, and forty at once cost two round trips (and ovs-vswitchd two looks at the
 //! database) instead of forty.
 //!
+//! For callers who wait until ovs-vswitchd has applied it, the next transaction waits for that too, though not for long: the daemon looks
+//! at all of its ports for every transaction, so one for thirty-nine callers is cheaper than ten for four.
+//!
 //! A transaction fails as a whole. When one that carried several callers does, the caller whose operation failed is tried again
 //! apart, and the others again together; when the failure shows only at its end (a constraint among rows), everyone is tried apart.
 //! So each gets the result that it would have had alone.
@@ -11,7 +14,7 @@
 use std::collections::VecDeque;
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::Value as Json;
 
@@ -23,6 +26,9 @@ use crate::error::Error;
 
 /// The most operations in one shared transaction: a limit on how long the server is busy with it.
 const MOST: usize = 5000;
+
+/// How long callers who want theirs applied wait for the one before to be applied. It may take longer, or ovs-vswitchd may be gone.
+pub(super) const HOLD: Duration = Duration::from_millis(100);
 
 /// What a caller gets.
 #[derive(Clone, Debug, PartialEq)]
@@ -60,6 +66,8 @@ pub(super) struct Coalescer(Mutex<Queue>);
 struct Queue {
     waiting: VecDeque<Ticket>,
     flight: Option<Flight>,
+    /// The last configuration that was committed for somebody who waits for it, and when.
+    applying: Option<(i64, Instant)>,
     count: u64,
 }
 
@@ -102,7 +110,15 @@ impl Coalescer {
             if queue.flight.is_some() || queue.waiting.is_empty() || !shared.is_up() {
                 return;
             }
-            let tickets = queue.next_tickets();
+            let hold =
+                queue.applying.is_some_and(|(wanted, since)| since.elapsed() < HOLD && !is_applied(shared, wanted));
+            if !hold {
+                queue.applying = None;
+            }
+            let tickets = queue.next_tickets(hold);
+            if tickets.is_empty() {
+                return;
+            }
             let operations = together(&tickets);
             let params = transact_params(&shared.config.database, &operations);
             queue.count += 1;
@@ -132,7 +148,14 @@ impl Coalescer {
             let mut queue = self.lock();
             let Some(flight) = queue.flight.take_if(|flight| flight.number == number) else { return };
             match reply.and_then(|json| Ok(outcomes(&flight.operations, &json)?)) {
-                Ok(Ok(outcomes)) => hand_out(flight.tickets, outcomes),
+                Ok(Ok(outcomes)) => {
+                    let answers = hand_out(flight.tickets, outcomes);
+                    let made = answers.iter().find_map(|(_, result)| result.as_ref().ok()?.configuration);
+                    if let Some(wanted) = made {
+                        queue.applying = Some((wanted, Instant::now()));
+                    }
+                    answers
+                }
                 Ok(Err(failure)) => queue.failed(flight.tickets, failure),
                 Err(why) => flight.tickets.into_iter().map(|ticket| (ticket, Err(why.clone()))).collect(),
             }
@@ -142,6 +165,17 @@ impl Coalescer {
             drop(ticket.reply.try_send(result));
         }
         self.launch(shared);
+    }
+
+    /// Something changed in the database: perhaps ovs-vswitchd is done, and those who were held may go.
+    pub(super) fn progress(&self, shared: &Arc<Shared>) {
+        let held = {
+            let queue = self.lock();
+            queue.applying.is_some() && !queue.waiting.is_empty()
+        };
+        if held {
+            self.launch(shared);
+        }
     }
 
     /// The caller gives up. A transaction that has had no reply for the client's whole patience is given up with it.
@@ -178,21 +212,21 @@ impl Coalescer {
 }
 
 impl Queue {
-    /// Who goes next: one who has to go alone, or all that may go together.
-    fn next_tickets(&mut self) -> Vec<Ticket> {
-        let mut tickets: Vec<Ticket> = Vec::new();
-        let mut operations = 0;
-        while let Some(ticket) = self.waiting.front() {
+    /// Who goes next: one who has to go alone, or all that may go together; on `hold` none of those who want theirs applied.
+    fn next_tickets(&mut self, hold: bool) -> Vec<Ticket> {
+        let (mut tickets, mut later): (Vec<Ticket>, _) = (Vec::new(), VecDeque::new());
+        let (mut operations, mut full) = (0, false);
+        for ticket in std::mem::take(&mut self.waiting) {
             operations += ticket.operations.len();
-            if !tickets.is_empty() && (ticket.alone || operations > MOST) {
-                break;
-            }
-            let alone = ticket.alone;
-            tickets.extend(self.waiting.pop_front());
-            if alone {
-                break;
+            full |= !tickets.is_empty() && (ticket.alone || operations > MOST);
+            if full || (hold && ticket.apply) {
+                later.push_back(ticket);
+            } else {
+                full = ticket.alone;
+                tickets.push(ticket);
             }
         }
+        self.waiting = later;
         tickets
     }
 
@@ -219,6 +253,16 @@ impl Queue {
         }
         Vec::new()
     }
+}
+
+/// Whether ovs-vswitchd has reached this configuration.
+fn is_applied(shared: &Shared, wanted: i64) -> bool {
+    let (table, [current, _]) = PROGRESS;
+    shared
+        .replica
+        .snapshot()
+        .rows(table)
+        .any(|(_, row)| row.read::<i64>(current).is_ok_and(|current| current >= wanted))
 }
 
 /// The operations of all callers in order, and at the end, for those who want it, the next configuration number.

@@ -148,12 +148,14 @@ fn answer(shared: &Shared, epoch: u64, method: &str, params: Vec<Json>, id: &Jso
     }
 }
 
-fn notice(shared: &Shared, method: &str, params: &[Json]) -> Result<(), Malformed> {
+fn notice(shared: &Arc<Shared>, method: &str, params: &[Json]) -> Result<(), Malformed> {
     let dialect =
         [Dialect::Plain, Dialect::Conditional, Dialect::Since].into_iter().find(|d| d.notification() == method);
     if let Some(dialect) = dialect {
         let (_, last, updates) = Updates::from_notification(dialect, params)?;
-        return shared.replica.update(&updates, last);
+        shared.replica.update(&updates, last)?;
+        shared.coalescer.progress(shared);
+        return Ok(());
     }
     if let ("locked" | "stolen", [Json::String(name)]) = (method, params) {
         shared.locks.told(name, method == "locked");

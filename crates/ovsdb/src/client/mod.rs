@@ -259,8 +259,17 @@ impl Client {
         if shared.is_closed() {
             shared.coalescer.close();
         }
-        shared.coalescer.launch(shared);
-        match reply.recv_timeout(self.patience) {
+        let deadline = Instant::now() + self.patience;
+        let received = loop {
+            shared.coalescer.launch(shared);
+            let left = deadline.saturating_duration_since(Instant::now());
+            match reply.recv_timeout(left.min(coalesce::HOLD)) {
+                // It may be held for longer than it should.
+                Err(RecvTimeoutError::Timeout) if !left.is_zero() => {}
+                received => break received,
+            }
+        };
+        match received {
             Ok(result) => result,
             Err(RecvTimeoutError::Disconnected) => Err(Error::Closed),
             Err(RecvTimeoutError::Timeout) => match shared.coalescer.leave(shared, number) {

@@ -110,6 +110,14 @@ fn without_vswitchd_it_is_committed_and_not_applied() {
     assert!(matches!(error, Error::NotApplied { wanted, current, .. } if wanted == current + 1), "{error}");
     assert!(start.elapsed() < Duration::from_secs(10));
     assert!(client.snapshot().find(Port::NAME, "name", "p0").is_some(), "the database has it");
+    // Nobody is held for long behind one that is not applied.
+    thread::scope(|scope| {
+        for name in ["q0", "q1"] {
+            let client = client.patient(Duration::from_secs(2));
+            scope.spawn(move || assert!(matches!(client.apply(port(name)), Err(Error::NotApplied { .. })), "{name}"));
+            thread::sleep(Duration::from_millis(20));
+        }
+    });
     // Who is patient enough sees the daemon come back, and the database too.
     thread::scope(|scope| {
         let waiting = scope.spawn(|| client.apply(port("p1")));
