@@ -39,8 +39,6 @@ impl Init<'_> {
         self.netns.enter_here()?;
         process::unshare_here(Namespaces::MOUNT | Namespaces::UTS | Namespaces::IPC)?;
         process::close_from_here(3, &[self.program.as_raw_fd()])?;
-        process::default_signals_here();
-        process::set_umask_here(0);
         process::set_hostname_here(&self.spec.hostname)?;
         self.store.populate_here(self.spec)?;
         Ok(reaper::exec_here(self.program)?)

@@ -1,7 +1,8 @@
 //! Where a keeper comes from: a process forked early, while the one that makes the lab is still small.
 //!
-//! Every child of a keeper begins with a copy of its page tables, so what the keeper inherits is paid for with every node. A seed
-//! that was planted before the lab file was read has nothing to inherit.
+//! What a keeper forks (the relay, programs that wait for something, all programs without root) begins with a copy of its page
+//! tables, so what the keeper inherits is paid for again and again. A seed that was planted before the lab file was read
+//! has nothing to inherit.
 
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, AsRawFd};
