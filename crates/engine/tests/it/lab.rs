@@ -241,8 +241,8 @@ fn a_ring_comes_up_and_goes() {
     assert!(start.elapsed() < Duration::from_secs(10));
 }
 
-#[test]
-fn without_root() {
+/// Does something with labs as a user who is not root, in a process of its own: user namespaces are for processes with one thread.
+pub(crate) fn without_root_do(work: impl FnOnce(&Options)) {
     if !root() {
         return;
     }
@@ -250,23 +250,28 @@ fn without_root() {
     let open = std::os::unix::fs::PermissionsExt::from_mode(0o777);
     std::fs::set_permissions(dir.path(), open).unwrap();
     let options = options(dir.path());
-    // User namespaces are for processes with one thread.
     let child = process::fork_among_threads(|| {
         process::set_user_here(4321, 4321, &[]).unwrap();
         process::set_dumpable_here().unwrap();
-        if let Err(error) = netloom_engine::enter_rootless() {
-            eprintln!("skipped: {error}");
-            return 0;
+        match netloom_engine::enter_rootless() {
+            Ok(_) => work(&options),
+            Err(error) => eprintln!("skipped: {error}"),
         }
-        let plan = pair("mine").run("a", "server", "exec sleep 1000").with("a", |node| {
-            node.on_up = vec![words("ping -c1 -W2 10.0.0.2")];
-        });
-        let lab = start(plan.build(), &options);
-        assert_eq!(sh(&lab, "b", "hostname; id -u; ls /sys/class/net"), "b\n0\neth1\nlo\n");
-        lab.node_restart("a").unwrap();
-        end(lab, &options);
         0
     });
     let exit = process::wait_child(child.unwrap(), true).unwrap().unwrap();
     assert!(exit.success(), "{exit}");
+}
+
+#[test]
+fn without_root() {
+    without_root_do(|options| {
+        let plan = pair("mine").run("a", "server", "exec sleep 1000").with("a", |node| {
+            node.on_up = vec![words("ping -c1 -W2 10.0.0.2")];
+        });
+        let lab = start(plan.build(), options);
+        assert_eq!(sh(&lab, "b", "hostname; id -u; ls /sys/class/net"), "b\n0\neth1\nlo\n");
+        lab.node_restart("a").unwrap();
+        end(lab, options);
+    });
 }

@@ -2,10 +2,9 @@
 
 use netloom_engine::{ExecOptions, apply, down, up};
 use netloom_kernel::cgroup::{Cgroups, Controller};
-use netloom_kernel::process;
 use netloom_plan::desired::Plan;
 
-use crate::lab::{end, options, root, start};
+use crate::lab::{end, options, root, start, without_root_do};
 use crate::plans::pair;
 
 /// A pair whose node `a` is limited as the closure says, so far as this machine can.
@@ -109,26 +108,10 @@ fn limits_bite_and_their_groups_go() {
 
 #[test]
 fn limits_are_refused_where_groups_cannot_be_made() {
-    if !root() {
-        return;
-    }
-    let dir = tempfile::tempdir().unwrap();
-    let open = std::os::unix::fs::PermissionsExt::from_mode(0o777);
-    std::fs::set_permissions(dir.path(), open).unwrap();
-    let options = options(dir.path());
-    let child = process::fork_among_threads(|| {
-        process::set_user_here(4321, 4321, &[]).unwrap();
-        process::set_dumpable_here().unwrap();
-        if let Err(error) = netloom_engine::enter_rootless() {
-            println!("skipped: {error}");
-            return 0;
-        }
-        let error = up(limited("mine", None, Some(64 << 20), None), &options, &mut |_| ()).unwrap_err().to_string();
+    without_root_do(|options| {
+        let error = up(limited("mine", None, Some(64 << 20), None), options, &mut |_| ()).unwrap_err().to_string();
         println!("{error}");
         assert!(error.contains("a: limits") && error.contains("cgroup"), "{error}");
-        assert!(down("mine", &options, &mut |_| ()).is_err(), "something stayed");
-        0
+        assert!(down("mine", options, &mut |_| ()).is_err(), "something stayed");
     });
-    let exit = process::wait_child(child.unwrap(), true).unwrap().unwrap();
-    assert!(exit.success(), "{exit}");
 }
