@@ -17,6 +17,7 @@ const ORDER: &[&str] = &[
     "netloom-kernel",
     "netloom-packet",
     "netloom-relay",
+    "netloom-ovs",
     "netloom-api",
     "netloom-plan",
     "netloom-runtimes",
@@ -41,6 +42,7 @@ const BESIDE: &[Beside] = &[
 const UNREACHABLE: &[(&str, &[&str])] = &[
     ("netloom-openflow", &["netloom-kernel", "netloom-packet", "nix", "tokio", "serde"]),
     ("netloom-ovsdb", &["netloom-kernel", "netloom-packet", "netloom-openflow", "nix", "tokio", "serde"]),
+    ("netloom-ovs", &["netloom-packet", "nix", "tokio"]),
     ("netloom-packet", IO),
     ("netloom-api", IO),
     ("netloom-plan", IO),
@@ -58,6 +60,7 @@ const IO: &[&str] = &[
     "netlink-bindings",
     "netloom-openflow",
     "netloom-ovsdb",
+    "netloom-ovs",
     "tokio",
     "kube",
 ];

@@ -1,0 +1,6 @@
+//! What a real Open vSwitch has after it was told what it shall have.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod flows;
+mod random;
+mod switch;
