@@ -46,12 +46,11 @@ pub use options::{Mode, Options, RunDir};
 pub use run::{Instance, down, list, up};
 
 /// Forks the process that will hold the next lab this process makes. Early, while the process is small: what the keeper inherits
-/// is copied for every node. [`up`] does it by itself when nobody has. When what is returned is dropped and no lab was made, the process
-/// is ended and collected.
+/// is copied for every node. [`up`] does it by itself when nobody has.
 ///
 /// # Errors
 /// `EAGAIN` at the limit of processes.
-pub fn prepare() -> Result<netloom_runtimes::keeper::Planted> {
+pub fn prepare() -> Result<()> {
     Ok(netloom_runtimes::keeper::plant(run::HOOKS)?)
 }
 

@@ -2,8 +2,10 @@
 //!
 //! | module | what |
 //! |---|---|
+//! | [`bridge`] | bridges and ports that bear our mark; what does not is never touched |
 //! | [`flows`] | the flows and groups a switch shall have, each with the object it came from; the difference goes as one bundle |
 
+pub mod bridge;
 mod error;
 pub mod flows;
 

@@ -226,6 +226,16 @@ fn dump(client: &Client) -> Result<Told> {
     }
 }
 
+/// The flows of a switch that are not ours. They may decide before ours do: who makes a bridge its own looks at them first.
+///
+/// # Errors
+/// [`Error::OpenFlow`] when the switch cannot be reached or does not answer.
+pub fn strangers(client: &Client, space: &Space) -> Result<Vec<FlowStats>> {
+    let mut flows = dump(client)?.flows;
+    flows.retain(|flow| space.read(flow.cookie).is_none());
+    Ok(flows)
+}
+
 /// Brings a switch to what it shall have: dumps what it has, compares, and sends the difference.
 ///
 /// # Errors

@@ -3,7 +3,7 @@
 use netloom_openflow::client::Client;
 use netloom_openflow::packet::PacketOut;
 use netloom_openflow::{Action, Field, FlowMod, GroupMod, Instruction, Match, Message, PortNo, Version};
-use netloom_ovs::flows::{Desired, FIRST_GROUP, Refused, Report, Why, reconcile};
+use netloom_ovs::flows::{Desired, FIRST_GROUP, Refused, Report, Space, Why, reconcile, strangers};
 use netloom_testkit::needs;
 
 use crate::switch::{client, dump, dump_groups, dump_without_cookies, flow, start};
@@ -135,6 +135,9 @@ fn what_others_made_is_not_touched() {
         ovs.ofctl(&["add-flow", "br0", flow]).unwrap();
     }
     let foreign = (dump(&ovs), dump_groups(&ovs, "br0"));
+    let strangers =
+        || strangers(&client, &Space::default()).unwrap().iter().map(|flow| flow.cookie).collect::<Vec<_>>();
+    assert_eq!(strangers(), [0, 0x99]);
     let mut desired = Desired::new();
     desired
         .flow("mine", flow("in_port=1,actions=output:2"))
@@ -143,6 +146,7 @@ fn what_others_made_is_not_touched() {
         .group("mine", group("group_id=0x4e000000,type=all,bucket=output:2"));
     let report = reconcile(&client, &desired).unwrap();
     assert_eq!((report.added, report.refused.len()), (2, 2), "{report:#?}");
+    assert_eq!(strangers(), [0, 0x99]);
     assert!(report.refused.iter().any(|refused| refused.why == Why::Foreign(0)));
     let group_7 = report.refused.iter().find(|refused| matches!(refused.why, Why::Number { id: 7, .. })).unwrap();
     assert_eq!(group_7.owner, "mine");
