@@ -13,9 +13,10 @@ use netloom_api::node::HostMode;
 use netloom_kernel::mac::MacAddr;
 use netloom_kernel::netns::Netns;
 use netloom_kernel::rtnl::tc::{Action, CLSACT, Hook, PRIORITY};
-use netloom_kernel::rtnl::{Link, LinkChange, Macvlan, MacvlanMode, Rtnl, VethEnd};
+use netloom_kernel::rtnl::{Batch, Link, LinkChange, Macvlan, MacvlanMode, Rtnl, VethEnd};
 use netloom_kernel::sysctl;
 use netloom_plan::desired::{EndPlan, LinkPlan, Plan};
+use netloom_relay::shelter::sheltered;
 use netloom_runtimes::client::Client;
 use serde::{Deserialize, Serialize};
 
@@ -208,9 +209,11 @@ fn create(wire: Wire<'_>, root: &mut Rtnl, spaces: &Spaces, mark: &str) -> Resul
                 batch.set_link(half, &change);
                 batch.add_clsact(half);
                 batch.add_filter(half, Hook::Ingress, PRIORITY, Action::Redirect(parent.index));
-                if !had {
-                    batch.add_clsact(parent.index);
-                }
+            })?;
+            if !had {
+                hook(root, parent.index, mark, |batch| batch.add_clsact(parent.index))?;
+            }
+            root.change(|batch| {
                 batch.add_filter(parent.index, Hook::Ingress, PRIORITY, Action::Redirect(half));
                 let all = LinkChange { promiscuous: Some(true), up: Some(true), ..LinkChange::default() };
                 batch.set_link(parent.index, &all);
@@ -356,6 +359,12 @@ fn undo(wire: Wire<'_>, root: &mut Rtnl, spaces: &Spaces, record: &mut Record, m
     }
 }
 
+/// Gives a host interface a qdisc, or takes it away, while the host's own packets go on: none of them is lost.
+fn hook(root: &mut Rtnl, index: u32, mark: &str, change: impl FnOnce(&mut Batch)) -> Result<()> {
+    let here = Netns::current()?;
+    Ok(sheltered(&here, index, mark, || root.change(change))?)
+}
+
 fn unstitch(root: &mut Rtnl, stitched: &Stitched) -> Result<()> {
     let Ok(link) = root.link(stitched.name.as_str()) else { return Ok(()) };
     if hooked(root, link.index)? {
@@ -366,7 +375,7 @@ fn unstitch(root: &mut Rtnl, stitched: &Stitched) -> Result<()> {
         let strangers = filters.iter().any(|filter| filter.priority != PRIORITY)
             || !root.filters(link.index, Hook::Egress)?.is_empty();
         if !stitched.hooked && !strangers {
-            root.change(|batch| batch.delete_clsact(link.index))?;
+            hook(root, link.index, "", |batch| batch.delete_clsact(link.index))?;
         }
     }
     if !stitched.promiscuous {

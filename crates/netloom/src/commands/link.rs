@@ -13,6 +13,7 @@ use serde_json::json;
 
 use crate::context::Context;
 use crate::failure::{Failure, Result, parse};
+use crate::signals;
 
 pub(crate) fn run(context: &Context, command: &LinkCommand) -> Result<Exit> {
     match command {
@@ -33,19 +34,23 @@ fn set(context: &Context, args: &LinkSet) -> Result<Exit> {
     if args.both {
         ends.push(peer.end());
     }
-    for end in &ends {
-        if args.clear {
-            lab.impair(end, None)?;
-        } else if !asked.is_none() {
-            let base = lab.impairment(end)?.unwrap_or_default();
-            lab.impair(end, Some(&asked.over(&base)))?;
+    signals::catch()?;
+    let ((), interrupted) = signals::finishing(&context.terminal, "the change", "the same command", || {
+        for end in &ends {
+            if args.clear {
+                lab.impair(end, None)?;
+            } else if !asked.is_none() {
+                let base = lab.impairment(end)?.unwrap_or_default();
+                lab.impair(end, Some(&asked.over(&base)))?;
+            }
         }
-    }
-    if args.down {
-        lab.link_down(&end)?;
-    } else if args.up {
-        lab.link_up(&end)?;
-    }
+        if args.down {
+            lab.link_down(&end)?;
+        } else if args.up {
+            lab.link_up(&end)?;
+        }
+        Ok(())
+    })?;
     for end in &ends {
         let now = lab.impairment(end)?;
         context.terminal.say(format!(
@@ -54,7 +59,7 @@ fn set(context: &Context, args: &LinkSet) -> Result<Exit> {
             describe(now.as_ref(), args.down, args.up)
         ));
     }
-    Ok(Exit::Ok)
+    Ok(interrupted.unwrap_or(Exit::Ok))
 }
 
 fn impairment(args: &LinkSet) -> Result<Impair> {

@@ -9,6 +9,7 @@ use netloom_report::style::{self, Style};
 
 use crate::context::Context;
 use crate::failure::{Failure, Result, parse};
+use crate::signals;
 
 /// What happens to the power.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,14 +31,19 @@ pub(crate) fn run(context: &Context, args: &netloom_cli::node::Power, power: Pow
     }
     let progress = context.terminal.progress();
     let mut errors = Vec::new();
+    let mut interrupted = None;
+    signals::catch()?;
     for node in &nodes {
         progress.step(node);
         let begun = Instant::now();
-        let done = match power {
-            Power::On => lab.node_start(node),
-            Power::Off => lab.node_stop(node).map(drop),
-            Power::Cycle => lab.node_restart(node),
-        };
+        let (done, signal) = signals::finishing(&context.terminal, "this node", "the same command", || {
+            Ok(match power {
+                Power::On => lab.node_start(node),
+                Power::Off => lab.node_stop(node).map(drop),
+                Power::Cycle => lab.node_restart(node),
+            })
+        })?;
+        interrupted = signal;
         match done {
             Ok(()) => {
                 let word = match power {
@@ -53,9 +59,12 @@ pub(crate) fn run(context: &Context, args: &netloom_cli::node::Power, power: Pow
             }
             Err(e) => errors.push(format!("{node}: {e}")),
         }
+        if interrupted.is_some() {
+            break;
+        }
     }
     progress.finish();
-    if errors.is_empty() { Ok(Exit::Ok) } else { Err(Failure::build(errors.join("\n"))) }
+    if errors.is_empty() { Ok(interrupted.unwrap_or(Exit::Ok)) } else { Err(Failure::build(errors.join("\n"))) }
 }
 
 /// Nodes a word of the command line means. None is an error that names the nodes there are.

@@ -104,6 +104,22 @@ fn a_change_is_finished() {
 }
 
 #[test]
+fn a_node_is_restarted_to_the_end_and_the_next_one_not_begun() {
+    needs!(root);
+    let place = Place::new();
+    // Two seconds until it has started.
+    let lab = CHANGING.replace("{MORE}", "{run: {first: sleep 1000}, exec: {up: [sleep 2]}}");
+    fs::write(place.path("lab.yaml"), lab).unwrap();
+    assert!(place.netloom(&["up"]).status.success());
+    let (code, said, _) = cut(&place, &["restart", "c", "b"]);
+    assert_eq!(code, Some(130), "{said}");
+    assert!(said.contains("this node is done all the same") && said.contains("c restarted"), "{said}");
+    assert!(!said.contains("b restarted"), "{said}");
+    assert!(place.netloom(&["exec", "c", "--", "pgrep", "-x", "sleep"]).status.success());
+    assert!(place.netloom(&["down"]).status.success());
+}
+
+#[test]
 fn what_is_to_be_kept_is_kept_from_the_verdict_on() {
     needs!(root);
     // Killed before there is one.
