@@ -15,7 +15,7 @@ use netloom_plan::desired::{AclPlan, Addresses, ManagementPlan, Plan, PublishPla
 use netloom_testkit::Inventory;
 use netloom_testkit::inventory::{Scope, report};
 
-use crate::lab::root;
+use crate::lab::{panic_aloud_here, root};
 use crate::plans::{Builder, pair};
 
 const KILLS: u64 = 200;
@@ -91,10 +91,7 @@ fn reap() {
 
 /// Process 1 of the small machine.
 fn world(kills: u64, first: u64) {
-    // The test harness keeps a thread's words in memory, and the memory of this process ends with it.
-    std::panic::set_hook(Box::new(|words| {
-        let _ = writeln!(std::io::stderr(), "{words}");
-    }));
+    panic_aloud_here();
     mount::make_private(Path::new("/")).unwrap();
     mount::proc(Path::new("/proc")).unwrap();
     for dir in ["/run", "/tmp"] {

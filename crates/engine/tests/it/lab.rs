@@ -241,6 +241,13 @@ fn a_ring_comes_up_and_goes() {
     assert!(start.elapsed() < Duration::from_secs(10));
 }
 
+/// In a forked child: a panic is told at once. The test harness keeps a thread's words in memory, and the child's memory ends with it.
+pub(crate) fn panic_aloud_here() {
+    std::panic::set_hook(Box::new(|words| {
+        let _ = std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("{words}\n"));
+    }));
+}
+
 /// Does something with labs as a user who is not root, in a process of its own: user namespaces are for processes with one thread.
 pub(crate) fn without_root_do(work: impl FnOnce(&Options)) {
     if !root() {
@@ -251,6 +258,7 @@ pub(crate) fn without_root_do(work: impl FnOnce(&Options)) {
     std::fs::set_permissions(dir.path(), open).unwrap();
     let options = options(dir.path());
     let child = process::fork_among_threads(|| {
+        panic_aloud_here();
         process::set_user_here(4321, 4321, &[]).unwrap();
         process::set_dumpable_here().unwrap();
         match netloom_engine::enter_rootless() {
