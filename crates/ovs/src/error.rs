@@ -27,6 +27,14 @@ pub enum Error {
         /// Whose it is, in parentheses, when that is known.
         of: String,
     },
+    /// ovs-vswitchd was started anew and its bridges have not all got their flows in time.
+    #[error("the flows were not restored within {waited:?}: {why}")]
+    NotRestored {
+        /// How long.
+        waited: std::time::Duration,
+        /// Why not.
+        why: String,
+    },
     /// The switch went away and came back each time in the middle of the work.
     #[error(
         "the switch was lost and found again {times} times while its flows were compared and installed; see the log of ovs-vswitchd"

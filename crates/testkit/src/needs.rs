@@ -13,7 +13,7 @@ use crate::oracle;
 /// # }
 /// ```
 ///
-/// Kernel features are `root`, `netns`, `netem`, `clsact`, `u32`, `tun`, `macvlan`, `bridge`, `overlay`; every other word is a program
+/// Kernel features are `root`, `netns`, `netem`, `clsact`, `u32`, `tun`, `macvlan`, `bridge`, `overlay`, `openvswitch`; every other word is a program
 /// looked for in `PATH` (write `-` in names as `_`).
 #[macro_export]
 macro_rules! needs {
@@ -56,6 +56,7 @@ pub fn missing(feature: &str) -> Option<String> {
             Ok(_) => Some("the kernel has no overlayfs".to_owned()),
             Err(e) => Some(format!("/proc/filesystems: {e}")),
         },
+        "openvswitch" => openvswitch(),
         program => {
             let program = program.replace('_', "-");
             let path = std::env::var_os("PATH").unwrap_or_default();
@@ -79,4 +80,14 @@ fn probe(lines: &[&str]) -> Option<String> {
         Err(e) => return Some(e.to_string()),
     };
     lines.iter().find_map(|line| oracle::run(&netns, line).err()).map(|e| e.to_string().replace('\n', " "))
+}
+
+/// The module, loaded if it is not yet.
+fn openvswitch() -> Option<String> {
+    let there = || std::path::Path::new("/sys/module/openvswitch").exists();
+    if !there() {
+        // Whether it worked is seen below.
+        let _ = std::process::Command::new("modprobe").args(["-q", "openvswitch"]).status();
+    }
+    (!there()).then(|| "the kernel has no module openvswitch".to_owned())
 }

@@ -30,6 +30,8 @@ pub enum Datapath {
     /// The userspace datapath on real interfaces of the namespace the daemon runs in. Needs root; bridges are made with
     /// `datapath_type=netdev` ([`Ovs::add_bridge`] does).
     Netdev,
+    /// The kernel's datapath on real interfaces of the namespace the daemon runs in. Needs root and the module (`needs!(openvswitch)`).
+    Kernel,
 }
 
 /// The two daemons and their directory. Programs a test needs: `ovs-vswitchd`, `ovsdb-server` (`needs!(ovs_vswitchd)`).
@@ -101,6 +103,7 @@ impl Ovs {
         let kind = match self.datapath {
             Datapath::Dummy => "dummy",
             Datapath::Netdev => "netdev",
+            Datapath::Kernel => "system",
         };
         let made = format!("add-br {bridge} -- set bridge {bridge} datapath_type={kind} fail_mode=secure");
         self.vsctl(&made.split(' ').collect::<Vec<_>>())?;
@@ -142,9 +145,11 @@ impl Ovs {
         ensure!(self.vswitchd.is_none(), "ovs-vswitchd runs already");
         self.vsctl(&["--no-wait", "init"])?;
         let mut command = self.daemon("ovs-vswitchd", "vswitchd");
-        command.arg(format!("unix:{}", self.database_socket().display())).arg("--disable-system");
-        if self.datapath == Datapath::Dummy {
-            command.arg("--enable-dummy=override");
+        command.arg(format!("unix:{}", self.database_socket().display()));
+        match self.datapath {
+            Datapath::Dummy => drop(command.args(["--disable-system", "--enable-dummy=override"])),
+            Datapath::Netdev => drop(command.arg("--disable-system")),
+            Datapath::Kernel => wait_for_processors()?,
         }
         self.vswitchd = Some(self.spawn(command, "vswitchd")?);
         listens(&self.control("vswitchd"))?;
@@ -228,6 +233,18 @@ impl Drop for Ovs {
         drop(self.keeper.stdin.take());
         let _ = self.keeper.wait();
     }
+}
+
+/// Waits until the machine has been up for so long that `ovs-vswitchd` 3.1 counts its processors. Before, it counts none, starts no thread that
+/// handles packets, and drops whatever the kernel asks it about.
+fn wait_for_processors() -> Result<()> {
+    const UPTIME: f64 = 11.0;
+    let text = fs::read_to_string("/proc/uptime").context("cannot read /proc/uptime")?;
+    let up: f64 = text.split(' ').next().unwrap_or_default().parse().context("/proc/uptime holds no number")?;
+    if up < UPTIME {
+        std::thread::sleep(Duration::from_secs_f64(UPTIME - up));
+    }
+    Ok(())
 }
 
 /// A shell that kills what the directory's pid files name, once this process is gone.

@@ -1,5 +1,5 @@
-//! The tests that run under the second kernel: netem is not in every kernel, and control groups
-//! are in their second version there.
+//! The tests that run under the second kernel: netem and Open vSwitch's datapath are not in every kernel, and control
+//! groups are in their second version there.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -22,11 +22,12 @@ const SUITES: &[Suite] = &[
     Suite { package: "netloom-kernel", filters: &[] },
     Suite { package: "netloom-testkit", filters: &["netem"] },
     Suite { package: "netloom-relay", filters: &["netem"] },
+    Suite { package: "netloom-ovs", filters: &["kernel_datapath"] },
     Suite { package: "netloom-engine", filters: &["frames", "a_stream_loses", "macvlan_and_stitch", "a_physical"] },
 ];
 
 /// What Debian's kernel has: a test that misses one fails in place of being skipped.
-const PROMISED: &str = "root,netns,netem,clsact,u32,tun,bridge,macvlan,overlay";
+const PROMISED: &str = "root,netns,netem,clsact,u32,tun,bridge,macvlan,overlay,openvswitch,ovs_vswitchd";
 
 #[derive(Deserialize)]
 struct Artifact {

@@ -4,4 +4,5 @@
 mod bridge;
 mod flows;
 mod random;
+mod restart;
 mod switch;
