@@ -26,6 +26,7 @@ mod diff;
 mod install;
 mod normal;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -234,6 +235,36 @@ pub fn strangers(client: &Client, space: &Space) -> Result<Vec<FlowStats>> {
     let mut flows = dump(client)?.flows;
     flows.retain(|flow| space.read(flow.cookie).is_none());
     Ok(flows)
+}
+
+/// What the flows of one owner have counted.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Count {
+    /// How many flows.
+    pub flows: u64,
+    /// Packets that matched one of them.
+    pub packets: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+/// What the flows of each owner have counted. Flows whose owner is not among those of `desired`, and those that are not ours, are left out.
+///
+/// A switch adds what its datapath counted from time to time (ovs-vswitchd.conf.db(5), `max-revalidator`: 500 ms).
+///
+/// # Errors
+/// As [`strangers`].
+pub fn counters(client: &Client, desired: &Desired) -> Result<BTreeMap<String, Count>> {
+    let mut counts: BTreeMap<String, Count> = BTreeMap::new();
+    for flow in dump(client)?.flows {
+        if let Some(owner) = desired.owner(flow.cookie) {
+            let count = counts.entry(owner.into()).or_default();
+            count.flows += 1;
+            count.packets += flow.packets.unwrap_or(0);
+            count.bytes += flow.bytes.unwrap_or(0);
+        }
+    }
+    Ok(counts)
 }
 
 /// Brings a switch to what it shall have: dumps what it has, compares, and sends the difference.
