@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::link::Link;
 use crate::node::{Node, PublishedPort};
 use crate::test::Test;
-use crate::values::{LabName, NodeName};
+use crate::values::{HostName, LabName, NodeName};
 
 /// The only `apiVersion` there is.
 pub const API_VERSION: &str = "netloom.dev/v1alpha1";
@@ -50,6 +50,12 @@ pub struct LabSpec {
     /// An optional management network: names, NAT uplink and published ports.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub management: Option<Management>,
+    /// What links are made of; veth unless said. Short form: the kind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fabric: Option<Fabric>,
+    /// For `fabric: ovs`: the lab's hosts by name, each with an Open vSwitch of its own. Without any there is one.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub hosts: IndexMap<HostName, LabHost>,
     /// Nodes by name, in the order of the file.
     pub nodes: IndexMap<NodeName, Node>,
     /// Links, in the order of the file. Interfaces appear inside a node in this order.
@@ -57,6 +63,66 @@ pub struct LabSpec {
     pub links: Vec<Link>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tests: Vec<Test>,
+}
+
+/// What a link is made of.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum FabricKind {
+    /// A pair of interfaces, each one's end the other.
+    #[default]
+    Veth,
+    /// Two ports of an Open vSwitch, joined by flows; between hosts through a tunnel.
+    Ovs,
+}
+
+/// How hosts are joined.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Tunnel {
+    /// One VXLAN port for all hosts; each flow says where a frame goes and what its network identifier is.
+    #[default]
+    Flow,
+    /// One VXLAN port for each other host; flows say the network identifier.
+    Peer,
+}
+
+/// What the links of a lab are made of.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Fabric {
+    pub kind: FabricKind,
+    /// For `ovs`: how hosts are joined; `flow` unless said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tunnel: Option<Tunnel>,
+}
+
+/// A host of the lab: a place for nodes with an Open vSwitch of its own. On one machine it is a network namespace.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct LabHost {
+    /// MTU of the network between the hosts, in bytes. Unless said, netloom makes it as large as the links need.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mtu: Option<u32>,
+}
+
+/// What VXLAN over IPv4 adds to the IP packet that a link carries, in bytes: the inner Ethernet header 14, VXLAN 8 (RFC 7348 §5), UDP 8
+/// and IPv4 20.
+pub const VXLAN_OVERHEAD: u32 = 50;
+
+/// The MTU of a link that says none.
+pub const DEFAULT_MTU: u32 = 1500;
+
+impl LabSpec {
+    /// The links are stitched on Open vSwitch.
+    pub fn is_ovs(&self) -> bool {
+        self.fabric.as_ref().is_some_and(|fabric| fabric.kind == FabricKind::Ovs)
+    }
+
+    /// The host a node is placed on: what it says, else the first. `None` where the file names no hosts.
+    pub fn host_of<'a>(&'a self, node: &'a Node) -> Option<&'a HostName> {
+        node.place.as_ref().or_else(|| self.hosts.keys().next())
+    }
 }
 
 /// Address pools. What has an identity keeps what it holds; what is new takes the lowest free slot.

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr};
 
-use crate::values::{Bytes, IfName, NodeName, Span};
+use crate::values::{Bytes, HostName, IfName, NodeName, Span};
 
 /// What a node is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -104,6 +104,9 @@ pub struct Node {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(with = "Vec<crate::values::text::AnyNet>")]
     pub subnets: Vec<IpNet>,
+    /// Which of the lab's `hosts` it is on; the first unless said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub place: Option<HostName>,
 }
 
 /// Addresses of the loopback interface.

@@ -22,6 +22,7 @@ fn make() -> Value {
     // Keys that are more than words; schemars knows them as strings only.
     for (def, field, format) in [
         ("LabSpec", "nodes", "node-name"),
+        ("LabSpec", "hosts", "lab-host"),
         ("Bgp", "remote-as", "node-name"),
         ("PolicyExpect", "rules", "policy-probe"),
     ] {

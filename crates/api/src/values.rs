@@ -112,6 +112,10 @@ name_value!(
     NodeName, "node-name", "a node name: lower-case letters, digits and '-'", ["leaf1"], |s| dns_label("node name", s)
 );
 name_value!(
+    /// The name of a host of the lab: a DNS label.
+    HostName, "lab-host", "a host of the lab: lower-case letters, digits and '-'", ["h1"], |s| dns_label("host's name", s)
+);
+name_value!(
     /// A network interface's name, as the kernel takes it: 1 to 15 bytes, no '/', no white space, not '.' or '..' (dev_valid_name).
     IfName, "interface-name", "an interface name of at most 15 characters", ["eth1"], |s| {
         if s.is_empty() || s == "." || s == ".." {

@@ -27,7 +27,7 @@ use crate::run::{not_up, record, remove};
 use crate::spaces::Spaces;
 use crate::state::Dir;
 use crate::topology::Topology;
-use crate::{acl, host, impair, links, management, start};
+use crate::{acl, fabric, host, impair, links, management, start};
 
 /// Changes a running lab to what `plan` says, touching nothing else. A lab whose keeper died is made anew. Faults made by hand
 /// (`link set`) end; nodes that are powered off stay so.
@@ -48,6 +48,9 @@ pub fn apply(plan: Plan, options: &Options, on: &mut dyn FnMut(Event)) -> Result
         crate::run::up(plan, options, on)?;
         return Ok(changes);
     };
+    if plan.fabric.is_some() {
+        fabric::require()?;
+    }
     netloom_kernel::process::raise_file_limit()?;
     netloom_runtimes::rootless::join(client.keeper())?;
     let old = dir.read_plan()?;
@@ -125,12 +128,25 @@ impl<'a> Doing<'a> {
     fn all(&mut self, record: &mut crate::state::Record, on: &mut dyn FnMut(Event)) -> Result<()> {
         let progress = Progress::begin(Phase::Configure, self.look.changes.len(), on);
         self.remove_nodes(on)?;
+        self.remove_hosts()?;
+        let forgotten = fabric::forget(self.topology, &self.look.new_links, self.client);
+        self.fail("", forgotten);
         host::change(self.old, self.topology, &self.look, self.dir, record, &mut self.errors);
         self.remove_links();
         self.add_nodes()?;
+        let hosts = fabric::begin(self.topology, &self.look.spaces, self.client)?;
+        self.look.spaces.extend(hosts);
         self.add_links()?;
+        let ports = fabric::mark_ports(self.topology, &self.look.spaces, &self.look.haves);
+        self.fail("", ports);
+        let settled = fabric::settle(self.topology, &self.look.spaces, self.client);
+        self.fail("", settled);
         management::change(self.old, self.topology, &self.look.spaces, self.client, &mut self.errors);
         self.configure()?;
+        if self.old.fabric.is_some() || self.topology.plan.fabric.is_some() {
+            let follows = fabric::follow(self.topology, &self.look.spaces, self.client);
+            self.fail("", follows);
+        }
         progress.end(on);
         self.contents(on)
     }
@@ -168,6 +184,18 @@ impl<'a> Doing<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Ends the switches of hosts that are no more; their links go with the namespaces.
+    fn remove_hosts(&mut self) -> Result<()> {
+        let gone = std::mem::take(&mut self.look.old_hosts);
+        for host in &gone {
+            let killed = self.client.kill(host, Duration::ZERO).map_err(Error::from);
+            self.fail(host, killed);
+        }
+        let names: Vec<&str> = gone.iter().map(String::as_str).collect();
+        self.client.release(&names)?;
+        fabric::release(self.topology, self.client)
     }
 
     fn remove_links(&mut self) {

@@ -1,6 +1,6 @@
 //! Making namespaces, links and their configuration from nothing, in as few system calls as there can be.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use netloom_api::node::NodeKind;
 use netloom_api::values::NodeName;
@@ -17,11 +17,11 @@ use crate::progress::Progress;
 use crate::spaces::Spaces;
 use crate::state::Dir;
 use crate::topology::{Topology, has_namespace};
-use crate::{acl, host, impair, links, management};
+use crate::{acl, fabric, host, impair, links, management};
 
 /// Namespaces without a link.
 pub(crate) struct Bare {
-    spaces: Spaces,
+    pub(crate) spaces: Spaces,
     /// One per namespace, in the topology's order.
     sockets: Vec<Rtnl>,
 }
@@ -64,6 +64,10 @@ pub(crate) fn wire(
     let mut root = Rtnl::open()?;
     host::create_all(topology, &mut root, &spaces)?;
     management::create(topology, &mut root, &spaces, client)?;
+    if topology.plan.fabric.is_some() {
+        fabric::mark_ports(topology, &spaces, &HashMap::new())?;
+        fabric::settle(topology, &spaces, client)?;
+    }
     progress.end(on);
 
     let mut progress = Progress::begin(Phase::Configure, nodes.len(), on);
@@ -82,6 +86,9 @@ pub(crate) fn wire(
         acl::set_fresh(topology, name, &spaces, &mut errors);
     }
     impair::set_all(topology, dir, &spaces, client, &mut errors);
+    if topology.plan.fabric.is_some() {
+        fabric::follow(topology, &spaces, client)?;
+    }
     progress.end(on);
     Error::all(errors)
 }
@@ -92,12 +99,14 @@ pub(crate) fn veths(links: &[&LinkPlan], spaces: &Spaces) -> Result<()> {
         return Ok(());
     }
     let mut batch = Batch::new();
+    let mut requests = Vec::new();
     for link in links {
         links::create(&mut batch, link, spaces)?;
+        requests.extend(std::iter::repeat_n(*link, if link.stitch.is_some() { 2 } else { 1 }));
     }
     let failures = links::maker()?.apply_all(batch)?;
     let errors = failures.into_iter().map(|failure| {
-        let id = links.get(failure.index).map_or("a link", |link| link.id.as_str());
+        let id = requests.get(failure.index).map_or("a link", |link| link.id.as_str());
         Error::step(id, failure.error)
     });
     Error::all(errors.collect())

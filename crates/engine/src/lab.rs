@@ -14,7 +14,6 @@ use netloom_runtimes::exec::{Command, Target};
 use netloom_runtimes::rootless;
 use serde::{Deserialize, Serialize};
 
-use crate::acl;
 use crate::error::{Error, Result};
 use crate::options::RunDir;
 use crate::run::{Instance, not_up};
@@ -22,6 +21,7 @@ use crate::spaces::held_name;
 use crate::start;
 use crate::state::Dir;
 use crate::topology::{Topology, has_namespace};
+use crate::{acl, fabric};
 
 /// Nodes that are powered off, in the keeper's values.
 pub(crate) const STOPPED: &str = "stopped/";
@@ -351,6 +351,9 @@ impl Lab {
 
     /// What is needed to run something in a node; an idle one is populated now.
     pub(crate) fn target(&self, name: &str) -> Result<Target> {
+        if fabric::is_host(name) {
+            return self.host(name);
+        }
         let (name, node) = self.entry(name)?;
         if matches!(node.kind, NodeKind::Host | NodeKind::Lan) {
             let reason = format!("nothing runs in a node of kind {}", node.kind.as_str());
@@ -371,7 +374,17 @@ impl Lab {
         Ok(client.target(name.as_str())?)
     }
 
-    /// Runs a command in a node and collects what it prints.
+    /// What is needed to run something on a host of the lab, `@h1`.
+    fn host(&self, name: &str) -> Result<Target> {
+        let hosts = self.plan.fabric.iter().flat_map(|plan| plan.hosts.keys());
+        let known: Vec<String> = hosts.map(fabric::space).collect();
+        if known.iter().any(|known| known == name) {
+            return Ok(self.client().target(name)?);
+        }
+        Err(Error::Unknown { instance: self.plan.instance.to_string(), what: "host", name: name.into(), known })
+    }
+
+    /// Runs a command in a node, or with `@h1` on the host h1 of the lab, and collects what it prints.
     ///
     /// # Errors
     /// When it cannot be started; its own failure is in [`Output::status`].

@@ -16,6 +16,7 @@ mod apply;
 mod build;
 mod error;
 mod event;
+mod fabric;
 mod faults;
 mod host;
 mod impair;

@@ -6,6 +6,7 @@ use netloom_kernel::rtnl::{Batch, Bridge, Rtnl, VethEnd};
 use netloom_plan::desired::{BRIDGE_IFINDEX, EndPlan, LinkPlan};
 
 use crate::error::Result;
+use crate::fabric::space;
 use crate::spaces::Spaces;
 use crate::topology::BRIDGE;
 
@@ -16,9 +17,17 @@ pub(crate) fn maker() -> Result<Rtnl> {
     Ok(Rtnl::open_in(&Netns::create()?)?)
 }
 
-/// Puts a veth into `batch`, in place: one request names both namespaces, names, indexes, MACs and MTUs.
+/// Puts a veth into `batch`, in place (two when the link crosses a switch): one request names both namespaces, names, indexes, MACs and MTUs.
 pub(crate) fn create(batch: &mut Batch, link: &LinkPlan, spaces: &Spaces) -> Result<()> {
     let [a, b] = &link.ends;
+    if let Some(stitch) = &link.stitch {
+        for (end, port) in link.ends.iter().zip(&stitch.ends) {
+            let (node, host) = (spaces.get(end.node.as_str())?, spaces.get(&space(&port.host))?);
+            let half = VethEnd::new(&port.name).index(port.ifindex()).mtu(link.mtu);
+            batch.create_veth(&veth_end(link, end).inside(node), &half.inside(host));
+        }
+        return Ok(());
+    }
     let (na, nb) = (spaces.get(a.node.as_str())?, spaces.get(b.node.as_str())?);
     batch.create_veth(&veth_end(link, a).inside(na), &veth_end(link, b).inside(nb));
     Ok(())

@@ -7,7 +7,7 @@ use netloom_api::link::Impair;
 use netloom_api::values::NodeName;
 use netloom_kernel::netns::Netns;
 use netloom_kernel::rtnl::{Batch, Rtnl};
-use netloom_plan::desired::{BRIDGE_IFINDEX, LinkPlan, MANAGEMENT_IFINDEX, NodePlan, Plan};
+use netloom_plan::desired::{BRIDGE_IFINDEX, LinkPlan, MANAGEMENT_IFINDEX, NodePlan, PORT_IFINDEX, Plan};
 use netloom_plan::diff::{Action, Change, Subject, diff};
 use netloom_relay::attach::is_tap;
 use netloom_runtimes::client::Client;
@@ -19,7 +19,7 @@ use crate::lab::STOPPED;
 use crate::network::{Have, Want, settle};
 use crate::spaces::Spaces;
 use crate::topology::Topology;
-use crate::{acl, impair};
+use crate::{acl, fabric, impair};
 
 /// What was seen, and what follows from it.
 #[derive(Debug)]
@@ -34,6 +34,8 @@ pub(crate) struct Look<'a> {
     pub(crate) new_nodes: Vec<(&'a NodeName, &'a NodePlan)>,
     /// Namespaces that no node of the plan owns.
     pub(crate) old_nodes: Vec<String>,
+    /// Namespaces of hosts that the plan does not name.
+    pub(crate) old_hosts: Vec<String>,
     /// Links between namespaces that are to be made.
     pub(crate) new_links: Vec<&'a LinkPlan>,
     /// Links of ours to be deleted: node, index. One end is enough.
@@ -56,6 +58,8 @@ pub(crate) fn look<'a>(old: &Plan, topology: &'a Topology<'a>, client: &mut Clie
     let new = topology.plan;
     let mut changes = diff(old, new);
     let held: BTreeSet<String> = client.held()?.into_iter().filter(|name| !name.contains('/')).collect();
+    let (hosts, held): (BTreeSet<String>, BTreeSet<String>) = held.into_iter().partition(|name| fabric::is_host(name));
+    let wanted: BTreeSet<String> = new.fabric.iter().flat_map(|plan| plan.hosts.keys()).map(fabric::space).collect();
     let (mut stay, mut new_nodes) = (Vec::new(), Vec::new());
     for (name, node) in topology.spaces() {
         // A node that is to become of another kind is made anew.
@@ -71,11 +75,13 @@ pub(crate) fn look<'a>(old: &Plan, topology: &'a Topology<'a>, client: &mut Clie
     }
     let old_nodes: Vec<String> =
         held.into_iter().filter(|held| !stay.iter().any(|(name, _)| name.as_str() == held)).collect();
-    let spaces = Spaces::fetch(client, stay.iter().map(|(name, _)| name.as_str()))?;
-    let namespaces = stay.iter().map(|(name, _)| spaces.get(name.as_str())).collect::<Result<Vec<&Netns>>>()?;
+    let all: Vec<&str> =
+        stay.iter().map(|(name, _)| name.as_str()).chain(hosts.intersection(&wanted).map(String::as_str)).collect();
+    let spaces = Spaces::fetch(client, all.iter().copied())?;
+    let namespaces = all.iter().map(|name| spaces.get(name)).collect::<Result<Vec<&Netns>>>()?;
     let mut haves = HashMap::new();
-    for ((name, _), mut rtnl) in stay.iter().zip(Rtnl::open_many(namespaces)?) {
-        haves.insert(name.to_string(), Have::observe(&mut rtnl)?);
+    for (name, mut rtnl) in all.iter().zip(Rtnl::open_many(namespaces)?) {
+        haves.insert((*name).to_owned(), Have::observe(&mut rtnl)?);
     }
     let mut look = Look {
         changes,
@@ -83,6 +89,7 @@ pub(crate) fn look<'a>(old: &Plan, topology: &'a Topology<'a>, client: &mut Clie
         haves,
         new_nodes,
         old_nodes,
+        old_hosts: hosts.difference(&wanted).cloned().collect(),
         new_links: Vec::new(),
         old_links: Vec::new(),
         stopped: client
@@ -105,6 +112,7 @@ pub(crate) fn look<'a>(old: &Plan, topology: &'a Topology<'a>, client: &mut Clie
     look.rules(topology, &stay)?;
     look.impairments(topology, &impair::in_force(client)?);
     look.processes(&stay);
+    fabric::differences(topology, &look.spaces, client, &mut look.changes)?;
     Ok(look)
 }
 
@@ -112,7 +120,7 @@ fn said(changes: &[Change], action: Action, subject: &Subject) -> bool {
     changes.iter().any(|change| change.action == action && change.subject == *subject)
 }
 
-fn note(changes: &mut Vec<Change>, action: Action, subject: Subject, detail: impl Into<String>) {
+pub(crate) fn note(changes: &mut Vec<Change>, action: Action, subject: Subject, detail: impl Into<String>) {
     if !changes.iter().any(|change| change.subject == subject) {
         changes.push(Change { action, subject, detail: detail.into() });
     }
@@ -127,26 +135,26 @@ impl<'a> Look<'a> {
             ends
         };
         let before: BTreeSet<_> = old.links.iter().map(key).collect();
-        let mut right: HashMap<&str, BTreeSet<u32>> = HashMap::new();
+        let mut right: HashMap<String, BTreeSet<u32>> = HashMap::new();
         for link in &topology.plan.links {
             if let Some(host) = topology.host_side(link) {
                 // Made by another way, and never a stranger here.
                 let inside = &link.ends[1 - host];
-                right.entry(inside.node.as_str()).or_default().insert(inside.ifindex);
+                right.entry(inside.node.to_string()).or_default().insert(inside.ifindex);
                 continue;
             }
-            let [a, b] = &link.ends;
-            let points = |this: &netloom_plan::desired::EndPlan, other: &netloom_plan::desired::EndPlan| {
-                let link = self.haves.get(this.node.as_str()).and_then(|have| have.link(this.ifindex));
+            let points = |this: &Half<'_>, other: &Half<'_>| {
+                let link = self.haves.get(&this.space).and_then(|have| have.link(this.index));
                 link.is_some_and(|link| {
                     link.kind.as_deref() == Some("veth")
                         && link.alias.as_deref() == Some(&topology.alias)
-                        && link.peer == Some(other.ifindex)
+                        && link.peer == Some(other.index)
                 })
             };
-            if before.contains(&key(link)) && points(a, b) && points(b, a) {
-                for end in &link.ends {
-                    right.entry(end.node.as_str()).or_default().insert(end.ifindex);
+            let whole = halves(link).iter().all(|[a, b]| points(a, b) && points(b, a));
+            if before.contains(&key(link)) && whole {
+                for half in halves(link).into_iter().flatten() {
+                    right.entry(half.space).or_default().insert(half.index);
                 }
             } else {
                 let subject = Subject::Link(link.id.clone());
@@ -156,13 +164,18 @@ impl<'a> Look<'a> {
         }
         for (node, have) in &self.haves {
             for link in &have.links {
-                let special = link.index == BRIDGE_IFINDEX || link.index == MANAGEMENT_IFINDEX || is_tap(&link.name);
+                let special = link.index == BRIDGE_IFINDEX
+                    || link.index == MANAGEMENT_IFINDEX
+                    || is_tap(&link.name)
+                    || (fabric::is_host(node) && link.index == PORT_IFINDEX);
                 let ours = link.alias.as_deref() == Some(&topology.alias);
                 // A half-made interface has no mark yet; where a wanted one must stand it is in the way.
-                let in_the_way = self.new_links.iter().flat_map(|link| &link.ends).any(|end| {
-                    end.node.as_str() == node && (end.ifindex == link.index || end.interface.as_str() == link.name)
-                });
-                let wanted = right.get(node.as_str()).is_some_and(|right| right.contains(&link.index));
+                let in_the_way = self
+                    .new_links
+                    .iter()
+                    .flat_map(|new| halves(new).into_iter().flatten())
+                    .any(|half| half.space == *node && (half.index == link.index || half.name == link.name));
+                let wanted = right.get(node).is_some_and(|right| right.contains(&link.index));
                 if !special && !wanted && (ours || in_the_way) {
                     self.old_links.push((node.clone(), link.index));
                 }
@@ -269,6 +282,34 @@ impl<'a> Look<'a> {
                     note(&mut self.changes, Action::Restart, subject, format!("it had ended ({exit})"));
                 }
             }
+        }
+    }
+}
+
+/// Half of a veth.
+struct Half<'a> {
+    /// Its namespace, as the keeper calls it.
+    space: String,
+    index: u32,
+    name: &'a str,
+}
+
+/// The veths of a link.
+fn halves(link: &LinkPlan) -> Vec<[Half<'_>; 2]> {
+    let [a, b] = link.ends.each_ref().map(|end| Half {
+        space: end.node.to_string(),
+        index: end.ifindex,
+        name: end.interface.as_str(),
+    });
+    match &link.stitch {
+        None => vec![[a, b]],
+        Some(stitch) => {
+            let [pa, pb] = stitch.ends.each_ref().map(|port| Half {
+                space: fabric::space(&port.host),
+                index: port.ifindex(),
+                name: &port.name,
+            });
+            vec![[a, pa], [b, pb]]
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::options::{Mode, Options, RunDir};
 use crate::progress::Progress;
 use crate::state::{Dir, Record};
 use crate::topology::Topology;
-use crate::{build, host, management, start};
+use crate::{build, fabric, host, management, start};
 
 /// How long a keeper may take to end everything it holds.
 const ENDING: Duration = Duration::from_secs(15);
@@ -49,6 +49,9 @@ pub struct Instance {
 /// # Errors
 /// [`Error::AlreadyUp`], [`Error::Busy`], or what failed.
 pub fn up(plan: Plan, options: &Options, on: &mut dyn FnMut(Event)) -> Result<Lab> {
+    if plan.fabric.is_some() {
+        fabric::require()?;
+    }
     // Two descriptors a node while it is made.
     netloom_kernel::process::raise_file_limit()?;
     let dir = Dir::new(&options.run_dir, plan.instance.as_str());
@@ -136,7 +139,9 @@ pub(crate) fn make(
         None => Keeper::spawn(&dir.path, lifetime, false, HOOKS)?,
     };
     host::take(&topology, dir, &mut record)?;
-    let bare = build::namespaces(&topology, &mut client, on)?;
+    let mut bare = build::namespaces(&topology, &mut client, on)?;
+    let hosts = fabric::begin(&topology, &bare.spaces, &mut client)?;
+    bare.spaces.extend(hosts);
     share(plan, &mut client)?;
     let wired = AtomicBool::new(false);
     std::thread::scope(|scope| {

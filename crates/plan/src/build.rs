@@ -1,7 +1,7 @@
 //! The plan itself, put together.
 
 use indexmap::IndexMap;
-use netloom_api::lab::Lab;
+use netloom_api::lab::{DEFAULT_MTU, Lab};
 use netloom_api::link::{Impair, Link};
 use netloom_api::node::NodeKind;
 use netloom_api::values::LabName;
@@ -15,10 +15,7 @@ use crate::routing::bgp;
 use crate::template::Renderer;
 use crate::topology::Topology;
 use crate::view::View;
-use crate::{management, nodes};
-
-/// Bytes of layer-3 payload a link carries unless the file says otherwise.
-pub const DEFAULT_MTU: u32 = 1500;
+use crate::{fabric, management, nodes};
 
 /// What one host must hold for an instance of a lab.
 ///
@@ -40,7 +37,9 @@ pub fn plan(
     let topology = Topology::new(lab);
     let mut allocated = allocate(&topology, previous, &mut errors);
     let management = management::plan(lab, previous, &mut allocated.allocation, &mut errors);
-    let links: Vec<LinkPlan> = (0..lab.spec.links.len()).map(|l| link(&topology, &allocated, instance, l)).collect();
+    let mut links: Vec<LinkPlan> =
+        (0..lab.spec.links.len()).map(|l| link(&topology, &allocated, instance, l)).collect();
+    let fabric = fabric::plan(lab, previous, &mut links, &mut allocated.allocation, &mut errors);
     let view = View { t: &topology, a: &allocated };
     let systems = bgp::systems(lab);
     let mut renderer = Renderer::new(&view, &links, instance.as_str());
@@ -60,6 +59,7 @@ pub fn plan(
         nodes: planned,
         links,
         management,
+        fabric,
         allocation: allocated.allocation,
         hosts_file,
     })
@@ -90,5 +90,5 @@ fn link(t: &Topology<'_>, allocated: &Allocated, instance: &LabName, l: usize) -
             }),
         }
     });
-    LinkPlan { id: link.id(), mtu: link.mtu.unwrap_or(DEFAULT_MTU), ends }
+    LinkPlan { id: link.id(), mtu: link.mtu.unwrap_or(DEFAULT_MTU), ends, stitch: None }
 }

@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
-use netloom_api::lab::Lab;
+use netloom_api::lab::{Lab, Tunnel};
 use netloom_api::link::{AclRule, Impair};
 use netloom_api::node::{HostInterface, NodeKind};
-use netloom_api::values::{EndRef, IfName, LabName, Mac, NodeName};
+use netloom_api::values::{EndRef, HostName, IfName, LabName, Mac, NodeName};
 use serde::{Deserialize, Serialize};
 
 /// Everything one host must hold for one instance of a lab.
@@ -25,6 +25,9 @@ pub struct Plan {
     pub nodes: IndexMap<NodeName, NodePlan>,
     pub links: Vec<LinkPlan>,
     pub management: Option<ManagementPlan>,
+    /// Open vSwitch, where links are stitched on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fabric: Option<FabricPlan>,
     /// What was handed out; the next plan starts from it.
     pub allocation: Allocation,
     /// Lab-wide `/etc/hosts`.
@@ -46,6 +49,23 @@ pub struct Allocation {
     pub management: BTreeMap<NodeName, Addresses>,
     /// End → interface index inside its node. Interfaces appear in the order of the file on the first `up`.
     pub ifindexes: BTreeMap<EndRef, u32>,
+    /// Host → its number, from 1.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub hosts: BTreeMap<HostName, u32>,
+    /// End → its port on the host's switch.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub ports: BTreeMap<EndRef, PortSlot>,
+    /// Link id → VXLAN network identifier, where it crosses hosts.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub vnis: BTreeMap<String, u32>,
+}
+
+/// A port of a host's switch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PortSlot {
+    pub host: HostName,
+    /// OpenFlow port number, from 1.
+    pub port: u32,
 }
 
 /// A subnet of each family, where there is one.
@@ -159,7 +179,61 @@ pub struct LinkPlan {
     pub id: String,
     pub mtu: u32,
     pub ends: [EndPlan; 2],
+    /// How it is stitched on Open vSwitch; `None` for a veth from end to end and for an end on an interface of the host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stitch: Option<Stitch>,
 }
+
+/// A link on Open vSwitch: each end is a veth into the namespace of its host, where the other half is a port.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stitch {
+    /// VXLAN network identifier, when the ends are on two hosts.
+    pub vni: Option<u32>,
+    /// In the order of the link's ends.
+    pub ends: [StitchEnd; 2],
+}
+
+/// The half of an end's veth that is a port of a switch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StitchEnd {
+    pub host: HostName,
+    /// OpenFlow port number; the interface's index is [`PORT_IFINDEX`] more.
+    pub port: u32,
+    /// Name of interface and port: `NODE_INTERFACE` where that has 15 characters at most, else `p` and the port number.
+    pub name: String,
+}
+
+impl StitchEnd {
+    /// Interface index in the host's namespace.
+    pub fn ifindex(&self) -> u32 {
+        PORT_IFINDEX + self.port
+    }
+}
+
+/// Open vSwitch on the lab's hosts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FabricPlan {
+    pub tunnel: Tunnel,
+    /// Hosts in the order of the file.
+    pub hosts: IndexMap<HostName, HostPlan>,
+}
+
+/// A host of the lab.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostPlan {
+    /// From 1; its tunnel's port on other hosts is [`TUNNEL_PORT`] more.
+    pub number: u32,
+    /// Its address in the network between the hosts.
+    pub address: Ipv4Net,
+    /// Bytes of IP that network carries.
+    pub mtu: u32,
+}
+
+/// OpenFlow port number of the tunnel; of a tunnel to one peer, that host's number more.
+pub const TUNNEL_PORT: u32 = 60_000;
+
+/// Ports of a switch have this interface index and their number more: far above those the kernel hands out.
+pub const PORT_IFINDEX: u32 = 100_000;
 
 /// One end.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

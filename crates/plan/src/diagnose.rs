@@ -88,6 +88,13 @@ fn one(error: &PlanError, places: &Places) -> Said {
             help: "give the segment a larger subnet, or this end an address of its own".into(),
             ..said(places.value(at), format!("the subnet {net} of {segment} has no address left for {end}"))
         },
+        PlanError::HostFull { host, ends, most } => Said {
+            help: "put some of its nodes on another host".into(),
+            ..said(
+                places.key(&steps!["hosts", host.as_str()]),
+                format!("host {host} has {ends} link ends, and its switch takes {most}"),
+            )
+        },
         PlanError::SliceTooLarge { pool, net, length, min } => Said {
             help: format!("choose a prefix length of at least {min}"),
             ..said(places.value(&dotted(pool)), format!("{pool} {net} cannot be cut into slices of /{length}"))

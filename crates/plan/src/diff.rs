@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
 use indexmap::IndexMap;
-use netloom_api::values::{EndRef, NodeName};
+use netloom_api::values::{EndRef, HostName, NodeName};
 use serde::{Deserialize, Serialize};
 
-use crate::desired::{AclPlan, EndPlan, FilePlan, LinkPlan, NodePlan, Plan, ProcessPlan};
+use crate::desired::{AclPlan, EndPlan, FabricPlan, FilePlan, LinkPlan, NodePlan, Plan, ProcessPlan};
 use crate::routing::reload_commands;
 
 /// What is done about a difference.
@@ -54,6 +54,8 @@ pub enum Subject {
     Hosts,
     /// The management network.
     Management,
+    /// A host's Open vSwitch: its daemons, bridges and tunnels, and the network between the hosts.
+    Switch(HostName),
 }
 
 /// One difference, and what is done about it.
@@ -94,6 +96,7 @@ impl fmt::Display for Subject {
             Subject::Hooks(node) => write!(f, "hooks of {node}"),
             Subject::Hosts => f.write_str("names of the lab (/etc/hosts)"),
             Subject::Management => f.write_str("management network"),
+            Subject::Switch(host) => write!(f, "switch of host {host}"),
         }
     }
 }
@@ -137,6 +140,7 @@ pub fn diff(old: &Plan, new: &Plan) -> Vec<Change> {
     if old.hosts_file != new.hosts_file {
         push(&mut out, Action::Change, Subject::Hosts, "");
     }
+    switches(&mut out, old.fabric.as_ref(), new.fabric.as_ref());
     if old.management != new.management {
         let action = match (&old.management, &new.management) {
             (None, _) => Action::Add,
@@ -150,6 +154,25 @@ pub fn diff(old: &Plan, new: &Plan) -> Vec<Change> {
 
 fn push(out: &mut Vec<Change>, action: Action, subject: Subject, detail: impl Into<String>) {
     out.push(Change { action, subject, detail: detail.into() });
+}
+
+/// Hosts that come, go or change.
+fn switches(out: &mut Vec<Change>, old: Option<&FabricPlan>, new: Option<&FabricPlan>) {
+    let hosts = |plan: Option<&FabricPlan>| plan.map(|plan| plan.hosts.clone()).unwrap_or_default();
+    let (before, after) = (hosts(old), hosts(new));
+    for host in before.keys().filter(|host| !after.contains_key(*host)) {
+        push(out, Action::Remove, Subject::Switch(host.clone()), "");
+    }
+    for (host, plan) in &after {
+        match before.get(host) {
+            None => push(out, Action::Add, Subject::Switch(host.clone()), ""),
+            Some(was) if was.mtu != plan.mtu => {
+                let detail = format!("mtu between the hosts {} → {}", was.mtu, plan.mtu);
+                push(out, Action::Change, Subject::Switch(host.clone()), detail);
+            }
+            Some(_) => {}
+        }
+    }
 }
 
 /// A link's two ends in a fixed order.
@@ -178,6 +201,10 @@ fn links(out: &mut Vec<Change>, old: &LinkPlan, new: &LinkPlan) {
         push(out, Action::Replace, Subject::Link(new.id.clone()), "another interface index");
         return;
     }
+    if let Some(detail) = stitched(old, new, turned) {
+        push(out, Action::Replace, Subject::Link(new.id.clone()), detail);
+        return;
+    }
     if old.mtu != new.mtu {
         let detail = format!("mtu {} → {}", old.mtu, new.mtu);
         push(out, Action::Change, Subject::Link(new.id.clone()), detail);
@@ -188,6 +215,23 @@ fn links(out: &mut Vec<Change>, old: &LinkPlan, new: &LinkPlan) {
             push(out, Action::Change, Subject::End(n.end()), detail);
         }
     }
+}
+
+/// What about a link's way over the switches needs its interfaces made anew.
+fn stitched(old: &LinkPlan, new: &LinkPlan, turned: bool) -> Option<String> {
+    let (was, is) = match (&old.stitch, &new.stitch) {
+        (None, None) => return None,
+        (None, Some(_)) => return Some("from a veth to Open vSwitch".into()),
+        (Some(_), None) => return Some("from Open vSwitch to a veth".into()),
+        (Some(was), Some(is)) => (was, is),
+    };
+    let moved = (0..2).find(|&i| was.ends[if turned { 1 - i } else { i }] != is.ends[i])?;
+    let (from, to) = (&was.ends[if turned { 1 - moved } else { moved }], &is.ends[moved]);
+    Some(if from.host == to.host {
+        format!("another port on host {}", to.host)
+    } else {
+        format!("{} from host {} to {}", new.ends[moved].node, from.host, to.host)
+    })
 }
 
 fn end(old: &EndPlan, new: &EndPlan) -> Vec<String> {

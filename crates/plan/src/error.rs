@@ -1,7 +1,7 @@
 //! Why a lab cannot be planned.
 
 use netloom_api::places::Step;
-use netloom_api::values::NodeName;
+use netloom_api::values::{HostName, NodeName};
 use thiserror::Error;
 
 /// One reason a lab cannot be planned. `plan` reports all it finds.
@@ -29,6 +29,9 @@ pub enum PlanError {
     /// A segment's subnet has no address left.
     #[error("the subnet {net} of {segment} has no address left for {end}; give the segment a larger one")]
     SegmentFull { segment: NodeName, net: String, end: String, at: Vec<Step> },
+    /// More ends on one host than its switch has ports.
+    #[error("host {host} has {ends} link ends, and its switch takes {most}; put some of its nodes on another host")]
+    HostFull { host: HostName, ends: usize, most: u32 },
     /// A slice is larger than its pool.
     #[error("{pool} {net} cannot be cut into slices of /{length}; choose a prefix length of at least {min}")]
     SliceTooLarge { pool: &'static str, net: String, length: u8, min: u8 },

@@ -11,6 +11,8 @@
 //!   end gets the index after the highest its node had, so one that goes and one that comes never meet.
 //! - **MAC addresses.** `02` and a hash of lab and end, the same in every instance; where a segment reaches an interface of the host,
 //!   of the instance too, because there instances meet.
+//! - **Fabric.** On Open vSwitch a host takes a number and an address of 240.0.0.0/16, an end a port of its host's switch, a link
+//!   between hosts a VXLAN network identifier; the network between the hosts is as large as what crosses it needs.
 //! - **Default routes.** A `linux` node that does not forward, has no default route of a family, and sees routers on one of its segments
 //!   only, gets one through the first of them, when its address there came from a pool. Who writes addresses writes routes.
 //! - **Settings.** Routers, and hosts told to forward, get what a router needs ([`desired::NodePlan::optional_sysctls`]); hosts with
@@ -24,6 +26,7 @@ pub mod desired;
 mod diagnose;
 pub mod diff;
 pub mod error;
+mod fabric;
 pub mod facts;
 pub mod generate;
 pub mod graph;
@@ -36,10 +39,11 @@ mod template;
 mod topology;
 mod view;
 
-pub use build::{DEFAULT_MTU, plan};
+pub use build::plan;
 pub use diagnose::diagnose;
 pub use diff::diff;
 pub use error::PlanError;
 pub use facts::{Facts, FrrFacts};
+pub use netloom_api::lab::DEFAULT_MTU;
 pub use nodes::READY_WITHIN;
 pub use routing::{DAEMONS, Daemon, reload_commands};

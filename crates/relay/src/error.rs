@@ -24,6 +24,12 @@ pub enum Error {
         /// Its reason.
         why: String,
     },
+    /// The process that makes carrier follow does not answer, or could not do what it was told.
+    #[error("carrier does not follow: {why}")]
+    Carrier {
+        /// Its reason, or how it was noticed.
+        why: String,
+    },
     /// One end does not understand the other.
     #[error("the relay and its user disagree: {0}")]
     Protocol(String),

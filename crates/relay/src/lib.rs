@@ -4,9 +4,11 @@
 //! * [`Queue`] is the wire itself, without any I/O: frames go in with the time, frames come out when they are due.
 //! * [`attach`] puts a relay before an interface and takes it away again, without touching the interface.
 //! * [`shelter`] carries what an interface sends past it while its qdiscs are changed.
+//! * [`carrier`] lets the carrier of one end follow the other, where a wire crosses something that does not do it by itself.
 //! * [`serve_as_process`] is the relay process: it reads frames from taps and sends them on interfaces, told by a [`Client`].
 
 pub mod attach;
+pub mod carrier;
 mod control;
 mod error;
 pub mod frame;

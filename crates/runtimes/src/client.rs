@@ -15,7 +15,9 @@ use serde_json::Value;
 
 use crate::error::{Error, Result};
 use crate::exec::Target;
-use crate::protocol::{Answer, Envelope, FDS, NodeRecord, NodeSpec, PACKET, ProcessSpec, RECEIVE, Request, SOCKET};
+use crate::protocol::{
+    Answer, Envelope, FDS, Helper, NodeRecord, NodeSpec, PACKET, ProcessSpec, RECEIVE, Request, SOCKET,
+};
 
 /// A connection to a lab's keeper.
 #[derive(Debug)]
@@ -313,7 +315,20 @@ impl Client {
     /// # Errors
     /// When it cannot be started.
     pub fn relay(&mut self) -> Result<OwnedFd> {
-        let ticket = self.begin(Request::Relay, &[])?;
+        self.helper(Helper::Relay)
+    }
+
+    /// The control socket of the process that makes carrier follow, which is started when it does not run
+    /// ([`netloom_relay::carrier`]).
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn carrier(&mut self) -> Result<OwnedFd> {
+        self.helper(Helper::Carrier)
+    }
+
+    fn helper(&mut self, which: Helper) -> Result<OwnedFd> {
+        let ticket = self.begin(Request::Helper { which }, &[])?;
         let (_, mut fds) = self.finish_with_fds(ticket)?;
         fds.pop().ok_or_else(|| Error::Protocol("no descriptor came along".into()))
     }

@@ -54,7 +54,14 @@ fn writable(dir: &Path) -> bool {
     netloom_kernel::process::may_write(dir).is_ok()
 }
 
-/// What the relay's process does: serves its control socket until that closes.
+/// What a helper's process does: serves its control socket until that closes.
+fn helper_main(which: protocol::Helper, control: &Packets) -> i32 {
+    match which {
+        protocol::Helper::Relay => relay_main(control),
+        protocol::Helper::Carrier => i32::from(netloom_relay::carrier::serve(control).is_err()),
+    }
+}
+
 fn relay_main(control: &Packets) -> i32 {
     // Losses and jitter differ from run to run; what was drawn matters to nobody.
     let seed = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(1, |t| t.as_nanos() as u64);

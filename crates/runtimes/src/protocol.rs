@@ -69,8 +69,8 @@ pub(crate) enum Request {
     List,
     /// The pidfd of a node's init, to enter its namespaces.
     Target { node: String },
-    /// The control socket of the relay, which is started if need be.
-    Relay,
+    /// The control socket of a helper, which is started if need be.
+    Helper { which: Helper },
     /// Tell all subscribers.
     Emit { event: serde_json::Value },
     /// From now on tell this connection all events.
@@ -79,6 +79,32 @@ pub(crate) enum Request {
     Untie,
     /// End everything, and the keeper.
     Shutdown,
+}
+
+/// A process of netloom's own beside the keeper, one of a kind in a lab.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Helper {
+    /// Carries the frames of impaired wires.
+    Relay,
+    /// Lets the carrier of one end of a wire follow the other.
+    Carrier,
+}
+
+impl Helper {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Helper::Relay => "relay",
+            Helper::Carrier => "carrier",
+        }
+    }
+
+    pub(crate) fn process_name(self) -> &'static str {
+        match self {
+            Helper::Relay => "netloom-relay",
+            Helper::Carrier => "netloom-carrier",
+        }
+    }
 }
 
 /// What a node's own view of the machine consists of.

@@ -7,7 +7,9 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use crate::link::AclRule;
 use crate::test::{Bound, Count, LinkSelector, PolicyProbe, PrefixSet, Proto, Selector, Target};
-use crate::values::{BitRate, Bytes, EndRef, IfName, LabName, Mac, NodeName, PacketRate, Percent, Span, ValueError};
+use crate::values::{
+    BitRate, Bytes, EndRef, HostName, IfName, LabName, Mac, NodeName, PacketRate, Percent, Span, ValueError,
+};
 
 pub(crate) type Check = fn(&str) -> Result<(), ValueError>;
 
@@ -19,6 +21,7 @@ fn is<T: FromStr<Err = ValueError>>(s: &str) -> Result<(), ValueError> {
 const FORMATS: &[(&str, Check)] = &[
     ("lab-name", is::<LabName>),
     ("node-name", is::<NodeName>),
+    ("lab-host", is::<HostName>),
     ("interface-name", is::<IfName>),
     ("mac", is::<Mac>),
     ("duration", is::<Span>),

@@ -107,7 +107,7 @@ impl<'a> Compiler<'a> {
         }
         let id = self.all.len();
         let short = short::FORMS.iter().find(|s| self.short && s.def == def);
-        let empty_map = matches!(def, "Node" | "NodeSettings" | "KindSettings");
+        let empty_map = matches!(def, "Node" | "NodeSettings" | "KindSettings" | "LabHost");
         self.all.push(Entry { shape: Shape::Any, called: String::new(), empty_map, short });
         if !def.is_empty() {
             self.by_name.insert(def, id);
@@ -234,7 +234,8 @@ fn called(def: &str, otherwise: &str) -> String {
     match def {
         "" => otherwise.into(),
         "LabSpec" => "`spec`".into(),
-        "Metadata" | "Addressing" | "Management" | "Impair" | "Acl" | "Bgp" | "Ospf" | "Ready" | "Config" => {
+        "Metadata" | "Fabric" | "Addressing" | "Management" | "Impair" | "Acl" | "Bgp" | "Ospf" | "Ready"
+        | "Config" => {
             format!("`{}`", def.to_lowercase())
         }
         "Kinds" => "`kinds`".into(),

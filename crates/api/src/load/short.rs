@@ -111,6 +111,12 @@ pub(crate) const FORMS: &[Short] = &[
         expand: config,
     },
     Short {
+        def: "Fabric",
+        forms: || vec![json!({ "$ref": "#/$defs/FabricKind" })],
+        fields: none,
+        expand: |_, node| wrap(node, "kind", |v| !matches!(v, Value::Map(_))),
+    },
+    Short {
         def: "TextMatch",
         forms: || vec![json!({ "type": "string", "description": "Text that must be in it." })],
         fields: none,

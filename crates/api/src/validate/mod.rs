@@ -18,6 +18,7 @@ use crate::values::{EndRef, NodeName};
 
 mod addresses;
 mod expects;
+mod fabric;
 mod links;
 mod nodes;
 mod tests;
@@ -103,6 +104,7 @@ pub(crate) fn validate(cx: &Context<'_>) -> Vec<Diagnostic> {
                 .help("add one: `nodes: {h1: {}}`"),
         );
     }
+    fabric::check(&mut v);
     links::check(&mut v);
     addresses::check(&mut v);
     nodes::check(&mut v);

@@ -36,6 +36,7 @@ const FIELDS: &[(&str, &[NodeKind])] = &[
     ("config", &[NodeKind::Frr]),
     ("host", &[NodeKind::Host]),
     ("subnets", &[NodeKind::Lan]),
+    ("place", &[NodeKind::Linux, NodeKind::Frr, NodeKind::Lan]),
 ];
 
 /// Whether a node of this kind can have the field at all.
@@ -579,6 +580,7 @@ impl Validator<'_> {
             "config" => node.config.is_some(),
             "host" => node.host.is_some(),
             "subnets" => !node.subnets.is_empty(),
+            "place" => node.place.is_some(),
             _ => false,
         }
     }

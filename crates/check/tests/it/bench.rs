@@ -62,6 +62,7 @@ impl Bench {
             nodes: IndexMap::new(),
             links: vec![],
             management: None,
+            fabric: None,
             allocation: Allocation::default(),
             hosts_file: String::new(),
         };
@@ -88,7 +89,7 @@ impl Bench {
             };
             let ends = [make(a), make(b)];
             let id = format!("{}--{}", ends[0].end(), ends[1].end());
-            plan.links.push(LinkPlan { id, mtu: 1500, ends });
+            plan.links.push(LinkPlan { id, mtu: 1500, ends, stitch: None });
         }
         let bench = Bench { plan, namespaces, vty: vec![] };
         bench.build();

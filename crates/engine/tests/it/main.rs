@@ -3,6 +3,7 @@
 
 mod apply;
 mod chaos;
+mod fabric;
 mod faults;
 mod frames;
 mod host;

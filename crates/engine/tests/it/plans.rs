@@ -101,7 +101,7 @@ impl Builder {
             }
         });
         let id = format!("{}--{}", ends[0].end(), ends[1].end());
-        self.plan.links.push(LinkPlan { id, mtu: 1500, ends });
+        self.plan.links.push(LinkPlan { id, mtu: 1500, ends, stitch: None });
         self
     }
 
@@ -151,7 +151,7 @@ pub(crate) fn ring(name: &str, count: usize) -> Plan {
         };
         let ends = [end(at, "eth0", 2, 0), end((at + 1) % count, "eth1", 3, 1)];
         let id = format!("{}--{}", ends[0].end(), ends[1].end());
-        plan.links.push(LinkPlan { id, mtu: 1500, ends });
+        plan.links.push(LinkPlan { id, mtu: 1500, ends, stitch: None });
     }
     plan
 }

@@ -368,6 +368,20 @@ impl Batch {
         self.end(message);
     }
 
+    /// Lets the kernel look for a neighbour now, and again every few seconds, so that it is always known where it is
+    /// (`NTF_EXT_MANAGED`). Linux 5.16 or later.
+    pub fn keep_neighbour(&mut self, index: u32, address: IpAddr) {
+        let message = self.begin(RTM_NEWNEIGH, REPLACE, format!("keep neighbour {address} on interface {index}"));
+        let w = &mut self.writer;
+        let mut header = [0; 12];
+        header[0] = family(address.is_ipv6());
+        header[4..8].copy_from_slice(&index.to_ne_bytes());
+        w.raw(&header);
+        ip_attr(w, NDA_DST, address);
+        w.attr_u32(NDA_FLAGS_EXT, NTF_EXT_MANAGED);
+        self.end(message);
+    }
+
     /// Removes a neighbour entry.
     pub fn delete_neighbour(&mut self, spec: &NeighbourSpec) {
         let doing = format!("remove neighbour {} on interface {}", spec.address, spec.index);

@@ -95,6 +95,8 @@ pub(crate) const FRA_PROTOCOL: u16 = 21;
 
 pub(crate) const NDA_DST: u16 = 1;
 pub(crate) const NDA_LLADDR: u16 = 2;
+pub(crate) const NDA_FLAGS_EXT: u16 = 15;
+pub(crate) const NTF_EXT_MANAGED: u32 = 1;
 pub(crate) const NUD_PERMANENT: u16 = 0x80;
 pub(crate) const NETNSA_NSID: u16 = 1;
 pub(crate) const NETNSA_FD: u16 = 3;

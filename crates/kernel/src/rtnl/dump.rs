@@ -227,6 +227,8 @@ pub struct Neighbour {
     pub address: IpAddr,
     /// At which hardware address, when known.
     pub mac: Option<MacAddr>,
+    /// The kernel looks for it by itself ([`super::Batch::keep_neighbour`]).
+    pub kept: bool,
     /// `NUD_*`: 1 incomplete, 2 reachable, 4 stale, 8 delay, 16 probe, 32 failed, 64 noarp, 128 permanent.
     pub state: u16,
 }
@@ -435,9 +437,10 @@ pub(super) fn neighbour(message: &Message<'_>) -> Option<Neighbour> {
         return None;
     }
     let header = message.payload.get(..12)?;
-    let (mut address, mut mac) = (None, None);
+    let (mut address, mut mac, mut kept) = (None, None, false);
     for attribute in Attributes(message.payload.get(12..)?) {
         match attribute.kind {
+            NDA_FLAGS_EXT => kept = u32_at(attribute.payload, 0).is_some_and(|flags| flags & NTF_EXT_MANAGED != 0),
             NDA_DST => address = ip(&attribute),
             NDA_LLADDR => mac = attribute.payload.try_into().ok().map(MacAddr),
             _ => {}
@@ -447,6 +450,7 @@ pub(super) fn neighbour(message: &Message<'_>) -> Option<Neighbour> {
         index: u32_at(header, 4)?,
         address: address?,
         mac,
+        kept,
         state: u16::from_ne_bytes([header[8], header[9]]),
     })
 }

@@ -10,6 +10,7 @@ mod allocation;
 mod bad;
 mod changes;
 mod common;
+mod fabric;
 mod frr;
 mod pictures;
 mod properties;

@@ -23,7 +23,7 @@ use serde_json::Value;
 use crate::client::at_short_path;
 use crate::error::Result;
 use crate::files::Store;
-use crate::protocol::SOCKET;
+use crate::protocol::{Helper, SOCKET};
 
 use node::{Node, Role};
 pub use seed::{Hooks, plant};
@@ -64,7 +64,8 @@ pub struct Keeper {
     next_client: u64,
     jobs: Vec<Job>,
     past: VecDeque<Value>,
-    relay: Option<(i32, OwnedFd)>,
+    /// The control sockets of those that run.
+    helpers: BTreeMap<Helper, OwnedFd>,
     /// The lab's tmpfs once it is mounted, and in it the program of every node's first process.
     files: Option<(Store, OwnedFd)>,
     ending: bool,
@@ -118,7 +119,7 @@ impl Keeper {
             next_client: 1,
             jobs: Vec::new(),
             past: VecDeque::new(),
-            relay: None,
+            helpers: BTreeMap::new(),
             files: None,
             ending: false,
         })

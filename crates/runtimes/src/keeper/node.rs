@@ -16,7 +16,7 @@ use super::{Keeper, millis};
 use crate::error::{Error, Result};
 use crate::files::Store;
 use crate::program::Told;
-use crate::protocol::{NodeRecord, NodeSpec, ProcessRecord, ProcessSpec};
+use crate::protocol::{Helper, NodeRecord, NodeSpec, ProcessRecord, ProcessSpec};
 use crate::{init, program};
 
 /// What a child of the keeper is.
@@ -24,7 +24,7 @@ use crate::{init, program};
 pub(super) enum Role {
     Init(String),
     Process(String, String),
-    Relay,
+    Helper(Helper),
 }
 
 /// A node that was populated at least once.
@@ -169,9 +169,9 @@ impl Keeper {
                     }));
                 }
             }
-            Some(Role::Relay) => {
-                self.relay = None;
-                self.emit(json!({ "event": "relay-exit", "exit": exit.shell_code() }));
+            Some(Role::Helper(which)) => {
+                self.helpers.remove(&which);
+                self.emit(json!({ "event": format!("{}-exit", which.name()), "exit": exit.shell_code() }));
             }
             None => {}
         }
@@ -265,25 +265,25 @@ impl Keeper {
         })
     }
 
-    /// The relay's control socket; starts the relay.
-    pub(super) fn relay(&mut self) -> Result<OwnedFd> {
-        if self.relay.is_none() {
+    /// The control socket of a helper, which is started when it does not run.
+    pub(super) fn helper(&mut self, which: Helper) -> Result<OwnedFd> {
+        if !self.helpers.contains_key(&which) {
             let (ours, theirs) = Packets::pair()?;
             let own = &self.own;
             let pid = process::fork_among_threads(|| {
                 let _ = process::die_with_parent_here(own);
-                process::set_name_here("netloom-relay");
+                process::set_name_here(which.process_name());
                 let _ = process::close_from_here(3, &[theirs.as_fd().as_raw_fd()]);
                 process::default_signals_here();
-                crate::relay_main(&theirs)
+                crate::helper_main(which, &theirs)
             })?;
-            self.pids.insert(pid, Role::Relay);
+            self.pids.insert(pid, Role::Helper(which));
             let ours = copy(ours.as_fd())?;
-            self.relay = Some((pid, ours));
+            self.helpers.insert(which, ours);
         }
-        match &self.relay {
-            Some((_, fd)) => copy(fd.as_fd()),
-            None => Err(Error::Refused("the relay does not run".into())),
+        match self.helpers.get(&which) {
+            Some(fd) => copy(fd.as_fd()),
+            None => Err(Error::Refused(format!("the {} does not run", which.name()))),
         }
     }
 }

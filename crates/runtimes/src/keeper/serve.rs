@@ -179,8 +179,8 @@ impl Keeper {
                 let fd = copy(init.pidfd.as_fd())?;
                 Ok(Some((serde_json::to_value(record).unwrap_or_default(), vec![fd])))
             }
-            Request::Relay => {
-                let fd = self.relay()?;
+            Request::Helper { which } => {
+                let fd = self.helper(which)?;
                 Ok(Some((Value::Null, vec![fd])))
             }
             Request::Emit { event } => {
