@@ -4,11 +4,13 @@
 //! |---|---|
 //! | [`access`] | access lists of ports, stateless and stateful, as flows with a counter per line |
 //! | [`bridge`] | bridges and ports that bear our mark; what does not is never touched |
+//! | [`control`] | questions to a running daemon: traces, datapath statistics |
 //! | [`flows`] | the flows and groups a switch shall have, each with the object it came from; the difference goes as one bundle |
 //! | [`keep`] | keeps a switch at that, also when it is started anew |
 
 pub mod access;
 pub mod bridge;
+pub mod control;
 mod error;
 pub mod flows;
 pub mod keep;

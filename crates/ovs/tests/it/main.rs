@@ -3,6 +3,7 @@
 
 mod access;
 mod bridge;
+mod control;
 mod flows;
 mod random;
 mod restart;
