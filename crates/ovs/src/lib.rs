@@ -7,6 +7,7 @@
 //! | [`control`] | questions to a running daemon: traces, datapath statistics |
 //! | [`flows`] | the flows and groups a switch shall have, each with the object it came from; the difference goes as one bundle |
 //! | [`keep`] | keeps a switch at that, also when it is started anew |
+//! | [`traps`] | configurations in which something does not pass though all looks well |
 
 pub mod access;
 pub mod bridge;
@@ -14,5 +15,6 @@ pub mod control;
 mod error;
 pub mod flows;
 pub mod keep;
+pub mod traps;
 
 pub use error::{Error, Result};

@@ -8,3 +8,4 @@ mod flows;
 mod random;
 mod restart;
 mod switch;
+mod traps;
