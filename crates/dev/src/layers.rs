@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 /// Our crates from left to right. A crate may use what stands before it.
 const ORDER: &[&str] = &[
+    "netloom-stream",
     "netloom-openflow",
     "netloom-ovsdb",
     "netloom-kernel",
@@ -40,6 +41,7 @@ const BESIDE: &[Beside] = &[
 
 /// What a crate must not reach, neither directly nor through others, in a normal build.
 const UNREACHABLE: &[(&str, &[&str])] = &[
+    ("netloom-stream", &["netloom-kernel", "netloom-packet", "nix", "tokio", "serde"]),
     ("netloom-openflow", &["netloom-kernel", "netloom-packet", "nix", "tokio", "serde"]),
     ("netloom-ovsdb", &["netloom-kernel", "netloom-packet", "netloom-openflow", "nix", "tokio", "serde"]),
     ("netloom-ovs", &["netloom-packet", "nix", "tokio"]),
@@ -58,6 +60,7 @@ const IO: &[&str] = &[
     "netlink-packet-core",
     "netlink-packet-route",
     "netlink-bindings",
+    "netloom-stream",
     "netloom-openflow",
     "netloom-ovsdb",
     "netloom-ovs",

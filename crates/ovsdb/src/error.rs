@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use netloom_stream::RemoteError;
+
 use crate::codec::{Failure, Malformed, Refusal};
 
 /// Why a call did not do what was asked. Each says whether the database may have been changed.
@@ -9,13 +11,8 @@ use crate::codec::{Failure, Malformed, Refusal};
 #[non_exhaustive]
 pub enum Error {
     /// A remote that is none. Nothing was changed.
-    #[error("{remote:?} is no OVSDB remote: {why}")]
-    Remote {
-        /// What was given.
-        remote: String,
-        /// What is wrong with it.
-        why: String,
-    },
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
     /// Not connected for as long as the caller was willing to wait. Nothing was changed.
     #[error("{remote}: not connected within {}: {why}", seconds(*.waited))]
     Unreachable {
@@ -88,6 +85,9 @@ pub enum Error {
     /// The lock is requested by this client already.
     #[error("lock {0} is requested by this client already; drop the first request before the next")]
     LockInUse(String),
+    /// The table is none of those that the client was told to monitor.
+    #[error("table {0} is not monitored; name it in Config::monitor")]
+    NotMonitored(String),
     /// The client was closed.
     #[error("the client was closed")]
     Closed,

@@ -31,7 +31,8 @@
 //! # }
 //! ```
 //!
-//! No TLS, and no choosing of a cluster's leader: a remote is one unix socket or one TCP address.
+//! Of a clustered database the client takes any member that is connected to the others, or the leader alone ([`Config::leader_only`]), and another
+//! when that is no more.
 
 mod client;
 pub mod codec;
@@ -40,14 +41,13 @@ mod replica;
 mod typed;
 pub mod vswitch;
 
-pub use client::{
-    Backoff, Client, Committed, Config, Counters, Lock, LockState, Monitor, Remote, Status, Transaction, Watch,
-};
+pub use client::{Backoff, Client, Committed, Config, Counters, Lock, LockState, Monitor, Status, Transaction, Watch};
 pub use codec::{
     Atom, Condition, Failure, FailureKind, Function, Mutation, Mutator, Operation, Outcome, Ref, Row, Schema, Uuid,
     Value,
 };
 pub use error::Error;
+pub use netloom_stream::{Pem, Remote, RemoteError, Tls};
 pub use replica::{Change, Event, Snapshot, Subscription};
 pub use typed::Table;
 #[doc(hidden)]

@@ -9,6 +9,7 @@ pub mod needs;
 pub mod oracle;
 pub mod ovs;
 pub mod pair;
+pub mod pki;
 
 pub use inventory::Inventory;
 pub use oracle::{eventually, output, run, run_json, spawn};

@@ -36,20 +36,22 @@ use std::time::{Duration, Instant};
 
 pub use error::{ClientError, Result};
 pub use events::{Event, Subscription};
-pub use stream::Remote;
+pub use netloom_stream::{Remote, Tls};
 
 use crate::message::{Features, Message};
 use crate::multipart::{Multipart, Reply, Request};
 use crate::problem::Problem;
 use crate::version::Version;
 use events::Subscriber;
-use stream::Stream;
+use netloom_stream::Stream;
 
 /// How a client behaves.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The versions spoken; the highest that the switch speaks too is used.
     pub versions: Vec<Version>,
+    /// Whom to believe, and what to show, where the remote is `ssl:`.
+    pub tls: Option<Tls>,
     /// Messages sent first on every connection, such as what asks for packets and status messages.
     pub setup: Vec<Message>,
     /// For connecting, and again for the greeting.
@@ -76,6 +78,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             versions: Version::ALL.to_vec(),
+            tls: None,
             setup: Vec::new(),
             connect_timeout: Duration::from_secs(5),
             request_timeout: Duration::from_secs(30),

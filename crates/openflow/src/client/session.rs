@@ -6,17 +6,21 @@ use std::time::{Duration, Instant};
 
 use crate::client::events::Event;
 use crate::client::live::{Backoff, Liveness, Step};
-use crate::client::stream::{Framed, Heard, Stream};
+use crate::client::stream::{Framed, Heard};
 use crate::client::{ClientError, PROBLEMS, Phase, Session, Shared, State};
 use crate::message::{Features, Frame, Hello, Message, decode};
 use crate::multipart::{Multipart, Reply};
 use crate::version::Version;
+use netloom_stream::{Remote, Stream};
 
 /// How often a listener looks whether the client was closed.
 const LOOK: Duration = Duration::from_millis(500);
 
 /// Answers that wait for the sending end, in bytes: a switch that asks more than this without listening is not answered.
 const URGENT: usize = 1 << 20;
+
+/// The port that IANA gave OpenFlow.
+const PORT: u16 = 6653;
 
 const CLOSED: &str = "the client was closed";
 
@@ -61,7 +65,8 @@ fn said(what: &str, error: impl std::fmt::Display) -> Ended {
 /// Connects, and agrees on a version.
 fn open(shared: &Shared, number: u64) -> Result<(Framed, Session), Ended> {
     let options = &shared.options;
-    let stream = Stream::connect(&shared.remote, options.connect_timeout).map_err(|e| said("cannot connect", e))?;
+    let stream = Stream::connect(&shared.remote, options.tls.as_ref(), PORT, options.connect_timeout)
+        .map_err(|e| said("cannot connect", e))?;
     stream.set_write_timeout(options.write_timeout).map_err(|e| said("cannot set a timeout", e))?;
     let until = Instant::now() + options.connect_timeout;
     let mut framed = Framed::new(stream.try_clone().map_err(|e| said("cannot copy the socket", e))?);
@@ -73,7 +78,10 @@ fn open(shared: &Shared, number: u64) -> Result<(Framed, Session), Ended> {
     };
     let greeted = send(&Message::Hello(Hello::of(&options.versions)), highest);
     // What a peer said before it went says more than that it does not listen.
-    let hello = expect(&mut framed, until, "a hello")?;
+    let hello = expect(&mut framed, until, "a hello").map_err(|why| match &shared.remote {
+        Remote::Tcp(_) if why.contains("closed the connection") => format!("{why}; perhaps it is ssl:, not tcp:"),
+        _ => why,
+    })?;
     let version = match hello.message {
         Message::Hello(theirs) => agree(&options.versions, hello.version, theirs)?,
         Message::Error(problem) => return Err(said("the peer refused the greeting", problem)),
@@ -230,10 +238,7 @@ fn offer(shared: &Shared, stream: &mut Stream) -> io::Result<()> {
     if urgent.is_empty() {
         return Ok(());
     }
-    stream.set_nonblocking(true)?;
-    let written = io::Write::write(stream, &urgent);
-    stream.set_nonblocking(false)?;
-    match written {
+    match stream.try_write(&urgent) {
         Ok(count) => drop(urgent.drain(..count)),
         Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
         Err(error) => return Err(error),

@@ -11,3 +11,4 @@ mod real;
 mod strategy;
 mod tell;
 mod text;
+mod tls;

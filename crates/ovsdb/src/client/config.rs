@@ -1,58 +1,13 @@
 //! Where the server is, what is wanted of it, and how patient the client is.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
+
+use netloom_stream::{Remote, Tls};
 
 use super::backoff::Backoff;
 use crate::codec::{Condition, Limits};
-use crate::error::Error;
 use crate::typed::Table;
-
-/// A server, written as for `ovs-vsctl --db`: `unix:/run/openvswitch/db.sock`, `tcp:192.0.2.1:6640`, `tcp:[2001:db8::1]:6640`.
-///
-/// `ssl:` is refused: this client has no TLS.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Remote {
-    /// A unix socket.
-    Unix(PathBuf),
-    /// An address; names are not looked up.
-    Tcp(SocketAddr),
-}
-
-/// The port that IANA gave OVSDB.
-const PORT: u16 = 6640;
-
-impl FromStr for Remote {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self, Error> {
-        let wrong = |why: &str| Error::Remote { remote: text.to_owned(), why: why.to_owned() };
-        match text.split_once(':') {
-            Some(("unix", path)) if !path.is_empty() => Ok(Self::Unix(path.into())),
-            Some(("unix", _)) => Err(wrong("the path is missing; write unix:/run/openvswitch/db.sock")),
-            Some(("tcp", address)) => {
-                let bare = || address.trim_start_matches('[').trim_end_matches(']').parse().ok();
-                let parsed = address.parse().ok().or_else(|| Some(SocketAddr::new(bare()?, PORT)));
-                parsed.map(Self::Tcp).ok_or_else(|| wrong("write tcp:<address>:<port>; names are not looked up"))
-            }
-            Some(("ssl", _)) => Err(wrong("TLS is not built in; use tcp: through a tunnel, or the unix socket")),
-            _ => Err(wrong("write unix:<path> or tcp:<address>:<port>")),
-        }
-    }
-}
-
-impl fmt::Display for Remote {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unix(path) => write!(f, "unix:{}", path.display()),
-            Self::Tcp(address) => write!(f, "tcp:{address}"),
-        }
-    }
-}
 
 /// What of a database the replica holds.
 #[derive(Clone, Debug, PartialEq)]
@@ -76,6 +31,15 @@ pub struct Watch {
 }
 
 impl Monitor {
+    /// Whether a table is monitored, if the server has it.
+    pub(super) fn has(&self, table: &str) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Everything => true,
+            Self::Tables(tables) => tables.contains_key(table),
+        }
+    }
+
     /// Tables by name, with all their columns.
     pub fn tables<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
         Self::Tables(names.into_iter().map(|name| (name.to_owned(), Watch::default())).collect())
@@ -98,8 +62,12 @@ impl Monitor {
 /// How a [`Client`](crate::Client) behaves.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The server.
-    pub remote: Remote,
+    /// The servers: one, or the members of a cluster. They are tried in turn.
+    pub remotes: Vec<Remote>,
+    /// Whom to believe, and what to show, where a remote is `ssl:`.
+    pub tls: Option<Tls>,
+    /// Of a cluster take the leader and no other: what it tells is never behind, and a transaction takes one step less.
+    pub leader_only: bool,
     /// The database.
     pub database: String,
     /// What the replica holds.
@@ -122,7 +90,9 @@ impl Config {
     /// The usual: patience 30 s, probe 5 s, greeting 10 s, backoff 50 ms to 8 s, 4096 requests under way, nothing monitored.
     pub fn new(remote: Remote, database: impl Into<String>) -> Self {
         Self {
-            remote,
+            remotes: vec![remote],
+            tls: None,
+            leader_only: false,
             database: database.into(),
             monitor: Monitor::Nothing,
             patience: Duration::from_secs(30),
@@ -134,32 +104,31 @@ impl Config {
         }
     }
 
+    /// The same with another member of the cluster.
+    #[must_use]
+    pub fn or(mut self, remote: Remote) -> Self {
+        self.remotes.push(remote);
+        self
+    }
+
+    /// The same over TLS, for the remotes that are `ssl:`.
+    #[must_use]
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
+    /// The same with the leader of the cluster only.
+    #[must_use]
+    pub fn leader_only(mut self) -> Self {
+        self.leader_only = true;
+        self
+    }
+
     /// The same with this content in the replica.
     #[must_use]
     pub fn monitor(mut self, monitor: Monitor) -> Self {
         self.monitor = monitor;
         self
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn remotes_are_read_as_ovs_writes_them() {
-        for text in ["unix:/run/db.sock", "tcp:127.0.0.1:6640", "tcp:[::1]:1"] {
-            assert_eq!(text.parse::<Remote>().unwrap().to_string(), text);
-        }
-        assert_eq!("tcp:127.0.0.1".parse::<Remote>().unwrap().to_string(), "tcp:127.0.0.1:6640");
-        for (text, why) in [
-            ("ssl:127.0.0.1:6640", "TLS"),
-            ("tcp:host:1", "not looked up"),
-            ("unix:", "path"),
-            ("/run/db.sock", "write unix:"),
-        ] {
-            let error = text.parse::<Remote>().unwrap_err().to_string();
-            assert!(error.contains(why), "{error}");
-        }
     }
 }

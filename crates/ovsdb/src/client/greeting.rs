@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
 
+use super::cluster;
+use super::conditions::Changed;
 use super::config::{Monitor, Watch};
 use super::shared::Shared;
 use crate::codec::{Dialect, MonitorReply, MonitorTable, Schema};
@@ -17,15 +19,29 @@ use crate::replica::Shape;
 /// The table and columns in which ovs-vswitchd tells how far it is.
 pub(super) const PROGRESS: (&str, [&str; 2]) = ("Open_vSwitch", ["cur_cfg", "next_cfg"]);
 
+/// The name of the monitor of the client's own tables.
+pub(super) const MONITOR: &str = "netloom";
+
 /// What the steps hand on.
 struct Greeting {
     schema: Schema,
     tables: BTreeMap<String, MonitorTable>,
     absent: Vec<String>,
+    /// The conditions that were set since the client was made.
+    changed: Changed,
+}
+
+/// Asks how the server stands in its cluster where that matters, and then for the schema.
+pub(super) fn begin(shared: &Arc<Shared>, epoch: u64) {
+    if shared.config.leader_only || shared.config.remotes.len() > 1 {
+        cluster::ask(shared, epoch);
+    } else {
+        schema(shared, epoch);
+    }
 }
 
 /// Asks for the schema.
-pub(super) fn begin(shared: &Arc<Shared>, epoch: u64) {
+pub(super) fn schema(shared: &Arc<Shared>, epoch: u64) {
     let asked = shared.clone();
     let done = move |reply: Result<Json, Error>| match reply.and_then(|json| plan(&asked, &json)) {
         Ok(greeting) if greeting.tables.is_empty() => ready(&asked, epoch, greeting, None),
@@ -36,8 +52,8 @@ pub(super) fn begin(shared: &Arc<Shared>, epoch: u64) {
     shared.greet(epoch, "get_schema", &json!([shared.config.database]), Box::new(done));
 }
 
-fn schema_error(shared: &Shared, why: String) -> Error {
-    let (remote, database) = (shared.config.remote.to_string(), shared.config.database.clone());
+pub(super) fn schema_error(shared: &Shared, why: String) -> Error {
+    let (remote, database) = (shared.remote(), shared.config.database.clone());
     Error::Schema { remote, database, why }
 }
 
@@ -50,6 +66,7 @@ fn plan(shared: &Shared, json: &Json) -> Result<Greeting, Error> {
         Monitor::Everything => everything(),
         Monitor::Tables(tables) => tables.clone(),
     };
+    let changed = shared.conditions.wanted();
     let (mut tables, mut absent) = (BTreeMap::new(), Vec::new());
     for (name, watch) in wanted {
         let Some(table) = schema.tables.get(&name) else {
@@ -64,7 +81,8 @@ fn plan(shared: &Shared, json: &Json) -> Result<Greeting, Error> {
             .partition(|column| table.columns.contains_key(column));
         let missing: Vec<String> = missing;
         absent.extend(missing.into_iter().map(|column| format!("{name}.{column}")));
-        tables.insert(name, MonitorTable { columns: there, conditions: watch.conditions });
+        let conditions = changed.get(&name).cloned().unwrap_or(watch.conditions);
+        tables.insert(name, MonitorTable { columns: there, conditions });
     }
     let (name, columns) = PROGRESS;
     if columns.iter().all(|column| schema.column(name, column).is_some()) {
@@ -75,13 +93,15 @@ fn plan(shared: &Shared, json: &Json) -> Result<Greeting, Error> {
             }
         }
     }
-    Ok(Greeting { schema, tables, absent })
+    Ok(Greeting { schema, tables, absent, changed })
 }
 
 /// Asks for the content, in the newest dialect that the server knows.
 fn monitor(shared: &Arc<Shared>, epoch: u64, greeting: Greeting, dialect: Dialect) {
     let config = &shared.config;
-    let params = dialect.params(&config.database, &json!("netloom"), &greeting.tables, shared.replica.last());
+    // What was told under other conditions cannot be continued.
+    let last = if shared.conditions.are_in_force(&greeting.changed) { shared.replica.last() } else { None };
+    let params = dialect.params(&config.database, &json!(MONITOR), &greeting.tables, last);
     let asked = shared.clone();
     let done = move |reply: Result<Json, Error>| match (reply, dialect.older()) {
         (Ok(json), _) => {
@@ -93,14 +113,23 @@ fn monitor(shared: &Arc<Shared>, epoch: u64, greeting: Greeting, dialect: Dialec
                 asked.replica.load(shape, &reply)
             });
             match loaded {
-                Ok(()) => ready(&asked, epoch, greeting, Some(dialect)),
+                Ok(()) => {
+                    asked.conditions.acknowledged(greeting.changed.clone());
+                    ready(&asked, epoch, greeting, Some(dialect));
+                }
                 Err(why) => asked.disconnect(epoch, why.into()),
             }
         }
         (Err(Error::Refused { refusal, .. }), Some(older)) if refusal.error == "unknown method" => {
             monitor(&asked, epoch, greeting, older);
         }
-        (Err(why), _) => asked.disconnect(epoch, why),
+        (Err(why), _) => {
+            if matches!(why, Error::Refused { .. }) {
+                // Perhaps for conditions that nobody has agreed to yet.
+                asked.conditions.revert();
+            }
+            asked.disconnect(epoch, why);
+        }
     };
     shared.greet(epoch, dialect.method(), &params, Box::new(done));
 }

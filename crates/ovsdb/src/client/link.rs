@@ -4,46 +4,63 @@
 //! waits on a socket.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::Shutdown;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
 
+use netloom_stream::{Remote, Stream, is_tls};
 use serde_json::{Value as Json, json};
-use socket2::{Domain, SockAddr, Socket, Type};
 
-use super::config::{Config, Remote};
-use super::greeting;
+use super::config::Config;
 use super::shared::Shared;
+use super::{cluster, greeting};
 use crate::codec::{Dialect, Malformed, Message, Splitter, Updates};
+use crate::error::Error;
 
 /// How much is read at once.
 const BUFFER: usize = 64 << 10;
 
-/// Connects, writes, and connects again, until the client is closed.
+/// The port that IANA gave OVSDB.
+const PORT: u16 = 6640;
+
+/// Connects, writes, and connects again, until the client is closed. After the last of several servers it waits, and begins with the first.
 pub(super) fn run(shared: &Arc<Shared>) {
     let mut backoff = shared.config.backoff;
+    let remotes = &shared.config.remotes;
+    let mut tried = 0;
     while !shared.is_closed() {
-        match connect(&shared.config).and_then(|socket| Ok((socket.try_clone()?, socket.try_clone()?, socket))) {
-            Ok((reading, kept, writing)) => {
-                let epoch = shared.connected(kept);
-                if serve(shared, epoch, reading, writing) {
-                    backoff.reset();
+        let was_of_use =
+            match shared.next_remote().ok_or_else(|| "no remote is configured".to_owned()).and_then(|remote| {
+                let stream = connect(&shared.config, remote).map_err(|why| why.to_string())?;
+                let copy = || stream.try_clone().map_err(|why| why.to_string());
+                Ok((copy()?, copy()?, stream))
+            }) {
+                Ok((reading, kept, writing)) => {
+                    let epoch = shared.connected(kept);
+                    serve(shared, epoch, reading, writing)
                 }
-            }
-            Err(why) => shared.failed(shared.unreachable(why.to_string())),
+                Err(why) => {
+                    shared.failed(shared.unreachable(why));
+                    false
+                }
+            };
+        tried += 1;
+        if was_of_use {
+            backoff.reset();
         }
-        shared.pause(backoff.wait());
+        if was_of_use || tried % remotes.len().max(1) == 0 {
+            tried = 0;
+            shared.pause(backoff.wait());
+        }
     }
 }
 
 /// One connection from its greeting to its end; whether it was of use.
-fn serve(shared: &Arc<Shared>, epoch: u64, reading: Socket, mut writing: Socket) -> bool {
+fn serve(shared: &Arc<Shared>, epoch: u64, reading: Stream, mut writing: Stream) -> bool {
     let reader = {
         let shared = shared.clone();
         thread::Builder::new().name("ovsdb-read".to_owned()).spawn(move || {
             let why = read(&shared, epoch, reading);
-            shared.disconnect(epoch, shared.unreachable(why));
+            shared.disconnect(epoch, why);
         })
     };
     let reader = match reader {
@@ -61,7 +78,7 @@ fn serve(shared: &Arc<Shared>, epoch: u64, reading: Socket, mut writing: Socket)
             shared.disconnect(epoch, shared.unreachable("the server does not read"));
         }
         // Otherwise the server is gone, perhaps after words that say why: the reader tells. It may have shut this down itself.
-        drop(writing.shutdown(Shutdown::Write));
+        writing.shutdown_write();
         last = Some(why);
         break;
     }
@@ -71,46 +88,49 @@ fn serve(shared: &Arc<Shared>, epoch: u64, reading: Socket, mut writing: Socket)
     shared.was_of_use(epoch)
 }
 
-fn connect(config: &Config) -> std::io::Result<Socket> {
-    let (domain, address) = match &config.remote {
-        Remote::Unix(path) => (Domain::UNIX, SockAddr::unix(path)?),
-        Remote::Tcp(address) => (Domain::for_address(*address), SockAddr::from(*address)),
-    };
-    let socket = Socket::new(domain, Type::STREAM, None)?;
-    socket.connect_timeout(&address, config.greeting)?;
-    if matches!(config.remote, Remote::Tcp(_)) {
-        socket.set_tcp_nodelay(true)?;
-    }
-    // Zero would mean forever.
-    socket.set_read_timeout(Some(config.probe.max(Duration::from_millis(1))))?;
-    socket.set_write_timeout(Some((config.probe * 2).max(Duration::from_millis(1))))?;
-    Ok(socket)
+fn connect(config: &Config, remote: &Remote) -> std::io::Result<Stream> {
+    let stream = Stream::connect(remote, config.tls.as_ref(), PORT, config.greeting)?;
+    stream.set_read_timeout(config.probe)?;
+    stream.set_write_timeout(config.probe * 2)?;
+    Ok(stream)
 }
 
 /// Reads until the connection ends; why it did.
-fn read(shared: &Arc<Shared>, epoch: u64, mut socket: Socket) -> String {
+fn read(shared: &Arc<Shared>, epoch: u64, mut stream: Stream) -> Error {
     let mut splitter = Splitter::new(shared.config.limits);
     let mut buffer = vec![0; BUFFER];
-    let mut probing = false;
+    let (mut probing, mut first) = (false, true);
     loop {
-        match socket.read(&mut buffer) {
-            Ok(0) => return "the server closed the connection".to_owned(),
+        match stream.read(&mut buffer) {
+            Ok(0) if first && shared.remote().starts_with("tcp:") => {
+                return shared
+                    .unreachable("the server closed the connection without a word; perhaps it is ssl:, not tcp:");
+            }
+            Ok(0) => return shared.unreachable("the server closed the connection"),
             Ok(count) => {
                 probing = false;
-                splitter.push(buffer.get(..count).unwrap_or_default());
+                let bytes = buffer.get(..count).unwrap_or_default();
+                if std::mem::take(&mut first) && is_tls(bytes) {
+                    return shared.unreachable("the server speaks TLS; connect to it with ssl: in place of tcp:");
+                }
+                splitter.push(bytes);
                 if let Err(why) = take(shared, epoch, &mut splitter) {
-                    return format!("the server's words make no sense: {why}");
+                    return match why {
+                        Error::Malformed(why) => shared.unreachable(format!("the server's words make no sense: {why}")),
+                        other => other,
+                    };
                 }
             }
             Err(why) if matches!(why.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
                 if probing {
-                    return format!("not a byte from the server in {} s", (shared.config.probe * 2).as_secs_f64());
+                    let silent = (shared.config.probe * 2).as_secs_f64();
+                    return shared.unreachable(format!("not a byte from the server in {silent} s"));
                 }
                 probing = true;
                 shared.tell(epoch, probe());
             }
             Err(why) if why.kind() == ErrorKind::Interrupted => {}
-            Err(why) => return why.to_string(),
+            Err(why) => return shared.unreachable(why.to_string()),
         }
     }
 }
@@ -120,7 +140,7 @@ fn probe() -> Vec<u8> {
     json!({"method": "echo", "params": [], "id": "alive?"}).to_string().into_bytes()
 }
 
-fn take(shared: &Arc<Shared>, epoch: u64, splitter: &mut Splitter) -> Result<(), Malformed> {
+fn take(shared: &Arc<Shared>, epoch: u64, splitter: &mut Splitter) -> Result<(), Error> {
     while let Some(bytes) = splitter.next_message()? {
         match Message::from_bytes(bytes)? {
             Message::Response { id, result } => {
@@ -148,11 +168,14 @@ fn answer(shared: &Shared, epoch: u64, method: &str, params: Vec<Json>, id: &Jso
     }
 }
 
-fn notice(shared: &Arc<Shared>, method: &str, params: &[Json]) -> Result<(), Malformed> {
+fn notice(shared: &Arc<Shared>, method: &str, params: &[Json]) -> Result<(), Error> {
     let dialect =
         [Dialect::Plain, Dialect::Conditional, Dialect::Since].into_iter().find(|d| d.notification() == method);
     if let Some(dialect) = dialect {
-        let (_, last, updates) = Updates::from_notification(dialect, params)?;
+        let (id, last, updates) = Updates::from_notification(dialect, params)?;
+        if id == cluster::MONITOR {
+            return cluster::told(shared, &updates);
+        }
         shared.replica.update(&updates, last)?;
         shared.coalescer.progress(shared);
         return Ok(());

@@ -1,7 +1,9 @@
 //! The client: one connection that is kept, for many callers.
 
 mod backoff;
+mod cluster;
 mod coalesce;
+mod conditions;
 mod config;
 mod greeting;
 mod link;
@@ -17,7 +19,7 @@ use serde_json::{Value as Json, json};
 
 pub use backoff::Backoff;
 pub use coalesce::Committed;
-pub use config::{Config, Monitor, Remote, Watch};
+pub use config::{Config, Monitor, Watch};
 pub use lock::{Lock, LockState};
 
 use crate::codec::{Dialect, Malformed, Operation, Outcome, Refusal, Schema, Uuid, outcomes};
@@ -128,6 +130,12 @@ impl Client {
     /// As [`Client::connect`].
     pub fn wait_connected(&self) -> Result<(), Error> {
         self.shared().wait_up(self.patience)
+    }
+
+    /// The server that is connected, or was tried last.
+    #[must_use]
+    pub fn remote(&self) -> String {
+        self.shared().remote()
     }
 
     /// What is known of the connection.
@@ -301,7 +309,7 @@ impl Client {
 
 impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Client").field("remote", &self.shared().config.remote).field("status", &self.status()).finish()
+        f.debug_struct("Client").field("remote", &self.shared().remote()).field("status", &self.status()).finish()
     }
 }
 

@@ -5,14 +5,16 @@
 //! became of it) and one that was not goes with the next connection.
 
 use std::collections::{HashMap, VecDeque};
-use std::net::Shutdown;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use netloom_stream::{Remote, Stream};
 use serde_json::Value as Json;
-use socket2::Socket;
 
+use super::cluster::Cluster;
 use super::coalesce::Coalescer;
+use super::conditions::Conditions;
 use super::config::Config;
 use super::lock::Locks;
 use super::{Counters, Status};
@@ -30,6 +32,10 @@ pub(crate) struct Shared {
     pub(super) config: Config,
     pub(super) replica: Replica,
     pub(super) locks: Locks,
+    pub(super) conditions: Conditions,
+    pub(super) cluster: Cluster,
+    /// Which of the remotes comes next.
+    turn: AtomicUsize,
     pub(super) coalescer: Coalescer,
     state: Mutex<State>,
     /// For the link thread: there is something to write, or the connection ended.
@@ -45,7 +51,7 @@ struct State {
     epoch: u64,
     /// The last of them whose greeting was finished.
     useful: u64,
-    socket: Option<Socket>,
+    socket: Option<Stream>,
     closed: bool,
     status: Status,
     next_id: u64,
@@ -97,6 +103,9 @@ impl Shared {
             config,
             replica: Replica::default(),
             locks: Locks::default(),
+            conditions: Conditions::default(),
+            cluster: Cluster::default(),
+            turn: AtomicUsize::new(0),
             coalescer: Coalescer::default(),
             state: Mutex::default(),
             wake: Condvar::new(),
@@ -106,6 +115,20 @@ impl Shared {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The server that is tried now.
+    pub(super) fn next_remote(&self) -> Option<&Remote> {
+        let remotes = &self.config.remotes;
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        remotes.get(turn % remotes.len().max(1))
+    }
+
+    /// The server that was tried last, for messages.
+    pub(super) fn remote(&self) -> String {
+        let remotes = &self.config.remotes;
+        let last = self.turn.load(Ordering::Relaxed).saturating_sub(1);
+        remotes.get(last % remotes.len().max(1)).map_or_else(|| "no remote".to_owned(), ToString::to_string)
     }
 
     /// Starts a request. `done` is not called when this fails.
@@ -202,7 +225,7 @@ impl Shared {
     }
 
     /// A connection was made; its number.
-    pub(super) fn connected(&self, socket: Socket) -> u64 {
+    pub(super) fn connected(&self, socket: Stream) -> u64 {
         let mut state = self.lock();
         state.epoch += 1;
         state.phase = Phase::Greeting;
@@ -210,7 +233,7 @@ impl Shared {
         state.counters.connections += 1;
         if state.closed {
             // Closed while connecting: nothing may wait for this socket.
-            drop(socket.shutdown(Shutdown::Both));
+            socket.shutdown();
             state.phase = Phase::Down;
         }
         state.socket = Some(socket);
@@ -267,8 +290,7 @@ impl Shared {
         state.status.connected = false;
         state.status.why = why;
         if let Some(socket) = state.socket.take() {
-            // It may be gone already.
-            drop(socket.shutdown(Shutdown::Both));
+            socket.shutdown();
         }
         self.wake.notify_all();
         self.settled.notify_all();
@@ -369,11 +391,9 @@ impl Shared {
                     Some(Error::Unreachable { remote, why, .. }) => {
                         Error::Unreachable { remote, waited: patience, why }
                     }
-                    Some(other) => Error::Unreachable {
-                        remote: self.config.remote.to_string(),
-                        waited: patience,
-                        why: other.to_string(),
-                    },
+                    Some(other) => {
+                        Error::Unreachable { remote: self.remote(), waited: patience, why: other.to_string() }
+                    }
                     None => self.unreachable("no attempt has ended yet"),
                 });
             };
@@ -390,12 +410,12 @@ impl Shared {
             Some(other) => other.to_string(),
             None => "still connecting".to_owned(),
         };
-        Error::Unreachable { remote: self.config.remote.to_string(), waited, why }
+        Error::Unreachable { remote: self.remote(), waited, why }
     }
 
     /// The connection is of no use, for this reason.
     pub(super) fn unreachable(&self, why: impl Into<String>) -> Error {
-        Error::Unreachable { remote: self.config.remote.to_string(), waited: Duration::ZERO, why: why.into() }
+        Error::Unreachable { remote: self.remote(), waited: Duration::ZERO, why: why.into() }
     }
 
     pub(super) fn status(&self) -> Status {

@@ -18,13 +18,13 @@ use tempfile::TempDir;
 use super::server::{Mode, Server};
 
 /// A server that does with every connection what the test says.
-struct Fake {
+pub(crate) struct Fake {
     dir: TempDir,
     connections: Arc<AtomicUsize>,
 }
 
 impl Fake {
-    fn new(serve: impl Fn(UnixStream) + Send + Sync + 'static) -> Self {
+    pub(crate) fn new(serve: impl Fn(UnixStream) + Send + Sync + 'static) -> Self {
         let dir = tempfile::Builder::new().prefix("ovsdb-").tempdir_in("/tmp").unwrap();
         let listener = UnixListener::bind(dir.path().join("sock")).unwrap();
         let (connections, serve) = (Arc::new(AtomicUsize::new(0)), Arc::new(serve));
@@ -39,16 +39,16 @@ impl Fake {
         Self { dir, connections }
     }
 
-    fn socket(&self) -> PathBuf {
+    pub(crate) fn socket(&self) -> PathBuf {
         self.dir.path().join("sock")
     }
 
-    fn connections(&self) -> usize {
+    pub(crate) fn connections(&self) -> usize {
         self.connections.load(Ordering::Relaxed)
     }
 
     /// In a hurry.
-    fn config(&self) -> Config {
+    pub(crate) fn config(&self) -> Config {
         let mut config = Config::new(Remote::Unix(self.socket()), "Test");
         config.patience = Duration::from_millis(600);
         config.probe = Duration::from_millis(100);
@@ -60,7 +60,7 @@ impl Fake {
 }
 
 /// The requests of a connection, one by one.
-fn requests(mut stream: &UnixStream, mut each: impl FnMut(&str, &[Json], &Json)) {
+pub(crate) fn requests(mut stream: &UnixStream, mut each: impl FnMut(&str, &[Json], &Json)) {
     let mut splitter = Splitter::new(Limits::default());
     let mut buffer = [0; 4096];
     while let Ok(size @ 1..) = stream.read(&mut buffer) {
@@ -73,12 +73,12 @@ fn requests(mut stream: &UnixStream, mut each: impl FnMut(&str, &[Json], &Json))
     }
 }
 
-fn say(mut stream: &UnixStream, text: impl AsRef<[u8]>) {
+pub(crate) fn say(mut stream: &UnixStream, text: impl AsRef<[u8]>) {
     // The client may be gone.
     drop(stream.write_all(text.as_ref()));
 }
 
-fn reply(stream: &UnixStream, id: &Json, result: &Json) {
+pub(crate) fn reply(stream: &UnixStream, id: &Json, result: &Json) {
     say(stream, Message::response(id, result));
 }
 
@@ -87,7 +87,7 @@ fn schema() -> Json {
 }
 
 /// Greets like a good server and leaves everything else to `then`.
-fn greet(stream: &UnixStream, mut then: impl FnMut(&str, &[Json], &Json)) {
+pub(crate) fn greet(stream: &UnixStream, mut then: impl FnMut(&str, &[Json], &Json)) {
     requests(stream, |method, params, id| match method {
         "get_schema" => reply(stream, id, &schema()),
         "monitor_cond_since" => {
@@ -98,7 +98,7 @@ fn greet(stream: &UnixStream, mut then: impl FnMut(&str, &[Json], &Json)) {
     });
 }
 
-fn uuid(n: u32) -> String {
+pub(crate) fn uuid(n: u32) -> String {
     format!("00000000-0000-0000-0000-{n:012}")
 }
 

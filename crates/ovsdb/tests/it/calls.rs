@@ -159,14 +159,14 @@ fn a_server_is_reached_over_tcp() {
         drop(std::io::copy(&mut from, &mut to));
     });
     let mut config = server.config();
-    config.remote = remote.parse().unwrap();
+    config.remotes = vec![remote.parse().unwrap()];
     let client = Client::connect(config.monitor(Monitor::Everything)).unwrap();
     client.commit(vec![insert("Root", named("over tcp"))]).unwrap();
     assert_eq!(client.snapshot().len("Root"), 1);
 
     // Nobody listens there.
     let mut config = server.config();
-    config.remote = "tcp:127.0.0.1:1".parse().unwrap();
+    config.remotes = vec!["tcp:127.0.0.1:1".parse().unwrap()];
     config.patience = Duration::from_millis(100);
     let error = Client::connect(config).unwrap_err().to_string();
     assert!(error.contains("refused"), "{error}");

@@ -4,9 +4,12 @@
 mod applied;
 mod bad_servers;
 mod calls;
+mod cluster;
 mod coalescing;
+mod conditions;
 mod garbage;
 mod locks;
 mod proxy;
 mod replica;
 mod server;
+mod tls;

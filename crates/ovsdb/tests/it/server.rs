@@ -78,7 +78,7 @@ impl Server {
         server
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
@@ -88,18 +88,37 @@ impl Server {
 
     /// Starts the server on the database as it is.
     pub(crate) fn run(&mut self) {
+        self.run_with(&[]);
+    }
+
+    /// The same with more words on its command line.
+    pub(crate) fn run_with(&mut self, words: &[String]) {
         assert!(self.child.is_none());
         let child = Command::new("ovsdb-server")
             .arg(format!("--remote=punix:{}", self.socket().display()))
             .arg(format!("--pidfile={}", self.path("pid").display()))
             .arg(format!("--unixctl={}", self.path("ctl").display()))
-            .args(["-vconsole:off", "-vsyslog:off", "-vfile:off"])
+            .args(["-vconsole:off", "-vsyslog:off", "-vfile:info"])
+            .arg(format!("--log-file={}", self.path("log").display()))
+            .args(words)
             .arg(self.path("db"))
             .stdin(Stdio::null())
             .spawn()
             .unwrap();
         self.child = Some(child);
         assert!(eventually(Duration::from_secs(20), || UnixStream::connect(self.socket()).is_ok()), "no server");
+    }
+
+    /// The port on which it listens, of a remote with port 0.
+    pub(crate) fn port(&self) -> u16 {
+        let mut found = None;
+        assert!(eventually(Duration::from_secs(20), || {
+            let log = fs::read_to_string(self.path("log")).unwrap_or_default();
+            let number = log.rsplit("listening on port ").next().filter(|rest| rest.len() < log.len());
+            found = number.and_then(|rest| rest.lines().next()?.trim().parse().ok());
+            found.is_some()
+        }));
+        found.unwrap()
     }
 
     /// Ends it as a crash would.
