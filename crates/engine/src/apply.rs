@@ -8,6 +8,7 @@ use netloom_api::values::{EndRef, NodeName};
 use netloom_kernel::netns::Netns;
 use netloom_kernel::rtnl::tc::{Hook, PRIORITY};
 use netloom_kernel::rtnl::{Batch, Rtnl};
+use netloom_kernel::sysctl;
 use netloom_plan::desired::{NodePlan, Plan};
 use netloom_plan::diff::{Action, Change, Subject, live_commands};
 use netloom_runtimes::client::Client;
@@ -78,8 +79,17 @@ pub fn apply(plan: Plan, options: &Options, on: &mut dyn FnMut(Event)) -> Result
         || [&old, &plan]
             .iter()
             .any(|plan| plan.management.is_some() || plan.nodes.values().any(|node| node.host.is_some()));
-    let mut doing =
-        Doing { dir: &dir, old: &old, topology: &topology, client: &mut client, look, stale, errors: Vec::new() };
+    let cgroups = fresh.cgroups;
+    let mut doing = Doing {
+        dir: &dir,
+        old: &old,
+        topology: &topology,
+        client: &mut client,
+        look,
+        stale,
+        cgroups,
+        errors: Vec::new(),
+    };
     dir.write_record(&fresh)?;
     doing.all(&mut fresh, on)?;
     let errors = doing.errors;
@@ -121,6 +131,8 @@ struct Doing<'a> {
     look: Look<'a>,
     /// Links may have come and gone since the look.
     stale: bool,
+    /// A node has, or had, limits.
+    cgroups: bool,
     errors: Vec<Error>,
 }
 
@@ -176,7 +188,7 @@ impl<'a> Doing<'a> {
         for name in &gone {
             self.client.put(&format!("{}{name}", crate::lab::STOPPED), Value::Null)?;
             // Its group goes with it.
-            if self.old.nodes.get(name.as_str()).is_some_and(|node| node.limits != Default::default())
+            if self.cgroups
                 && let Ok(groups) = netloom_kernel::cgroup::Cgroups::detect()
             {
                 let removed = groups.get(&self.dir.instance, name).remove().map_err(Error::from);
@@ -318,10 +330,42 @@ impl<'a> Doing<'a> {
             self.client.put(&format!("{DOWN}{end}"), Value::Null)?;
         }
         if self.said(|c| matches!(&c.subject, Subject::Sysctls(node) if node == name)) {
+            self.unset(name, node);
             let all = node.sysctls.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
             write_sysctls(&vec![(name, node, all)], &self.look.spaces, &mut self.errors);
         }
         Ok(())
+    }
+
+    /// Settings that the plan speaks of no more get the values of a new namespace; those of one interface, what new interfaces
+    /// of the node get.
+    fn unset(&mut self, name: &NodeName, node: &NodePlan) {
+        let before = self.old.nodes.get(name).into_iter().flat_map(|old| old.sysctls.keys());
+        let gone: Vec<&String> = before.filter(|key| !node.sysctls.contains_key(*key)).collect();
+        if gone.is_empty() {
+            return;
+        }
+        let values = Netns::create().and_then(|fresh| {
+            fresh.run(|| {
+                gone.iter()
+                    .map(|key| {
+                        let general = of_new_interfaces(key);
+                        let said = general.as_ref().and_then(|general| node.sysctls.get(general).cloned());
+                        said.or_else(|| sysctl::read_here(general.as_ref().unwrap_or(key)).ok())
+                    })
+                    .collect::<Vec<_>>()
+            })
+        });
+        let written = values.map_err(Error::from).and_then(|values| {
+            let pairs: Vec<_> = gone.iter().zip(&values).collect();
+            let pairs = pairs.iter().filter_map(|(key, value)| Some((key.as_str(), value.as_deref()?)));
+            sysctl::write(self.look.spaces.get(name.as_str())?, pairs).map_err(Error::from)
+        });
+        match written {
+            // An interface that went took its settings along.
+            Err(Error::Kernel(error)) if error.is_not_found() => {}
+            other => drop(self.fail(name.as_str(), other)),
+        }
     }
 
     fn said(&self, what: impl Fn(&Change) -> bool) -> bool {
@@ -396,13 +440,21 @@ impl<'a> Doing<'a> {
         let mut again: BTreeSet<&str> = BTreeSet::new();
         for change in &mine {
             match (&change.subject, change.action) {
-                (Subject::File(_, path), Action::Remove) => target.remove_file(path)?,
+                (Subject::File(_, path), Action::Remove) => {
+                    let hosts = &self.topology.plan.hosts_file;
+                    target.uncover_file(path, (path == "/etc/hosts").then_some(hosts))?;
+                }
                 (Subject::File(_, path), _) => {
                     if let Some(file) = node.files.get(path) {
                         target.write_file(&start::file_spec(path, file))?;
                     }
                 }
                 (Subject::Process(_, process), Action::Remove) => {
+                    let record = self.look.records.get(name.as_str());
+                    if !record.is_some_and(|record| record.processes.iter().any(|one| one.name == *process)) {
+                        // An apply that failed later took it away.
+                        continue;
+                    }
                     self.client.stop(name.as_str(), process, GRACE)?;
                     self.client.forget(name.as_str(), process)?;
                 }
@@ -445,6 +497,20 @@ impl<'a> Doing<'a> {
         }
         Ok(())
     }
+}
+
+/// The setting new interfaces take their value from, for one of a single interface.
+fn of_new_interfaces(key: &str) -> Option<String> {
+    let separator = if key.contains('/') { "/" } else { "." };
+    let mut parts: Vec<&str> = key.split(separator).collect();
+    // net.ipv4.conf.IF.…, net.ipv6.neigh.IF.…; the name of an interface may have dots.
+    let single = parts.len() >= 5 && matches!(parts[2], "conf" | "neigh") && !matches!(parts[3], "all" | "default");
+    if !single {
+        return None;
+    }
+    let last = parts.len() - 1;
+    parts.splice(3..last, ["default"]);
+    Some(parts.join(separator))
 }
 
 /// From one configuration to another, typed at a running daemon.

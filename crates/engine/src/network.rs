@@ -19,6 +19,7 @@ use netloom_plan::desired::{BRIDGE_IFINDEX, EndPlan, MANAGEMENT_IFINDEX, NodePla
 use netloom_plan::diff::{Action, Change, Subject};
 
 use crate::error::Result;
+use crate::snapshot;
 use crate::topology::{End, Topology};
 
 /// Metric the kernel gives an IPv6 route without one (`IP6_RT_PRIO_USER`).
@@ -314,17 +315,54 @@ const IN_USE: i32 = 98;
 /// How long that moment may be.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Makes `have` into `want`. Returns every request the kernel refused.
+/// How often what the kernel dropped by itself is brought back.
+const ROUNDS: u32 = 3;
+
+/// Makes `have` into `want`. Returns every request the kernel refused that is still needed.
+///
+/// The kernel drops more than it is asked to: with an interface's last address every route through it, with a primary address
+/// the secondary ones. So it is looked at again what is there, until nothing is missing; a user's come back too.
 pub(crate) fn make(want: &Want<'_>, have: &Have, rtnl: &mut Rtnl) -> Result<Vec<Failure>> {
     let mut batch = Batch::new();
     settle(want, have, &mut batch, &mut Vec::new());
+    if batch.is_empty() {
+        return Ok(Vec::new());
+    }
     let mut failures = rtnl.apply_all(batch)?;
     let deadline = Instant::now() + PATIENCE;
-    while failures.iter().any(|failure| failure.error.errno() == Some(IN_USE)) && Instant::now() < deadline {
-        std::thread::sleep(Duration::from_millis(10));
+    for round in 1.. {
+        let waits = failures.iter().any(|failure| failure.error.errno() == Some(IN_USE)) && Instant::now() < deadline;
+        if !waits && (have.fresh || round > ROUNDS) {
+            break;
+        }
+        if waits {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let now = Have::observe(rtnl)?;
         let mut batch = Batch::new();
-        settle(want, &Have::observe(rtnl)?, &mut batch, &mut Vec::new());
+        settle(want, &now, &mut batch, &mut Vec::new());
+        if batch.is_empty() {
+            failures.clear();
+            bring_back(have, now, rtnl)?;
+            break;
+        }
         failures = rtnl.apply_all(batch)?;
     }
     Ok(failures)
+}
+
+/// Brings back addresses and routes of others that were in `before`. What the kernel refuses cannot be any more.
+fn bring_back(before: &Have, mut now: Have, rtnl: &mut Rtnl) -> Result<()> {
+    let mut batch = Batch::new();
+    snapshot::lost_addresses(before, &now).for_each(|address| batch.add_address(&address.to_spec()));
+    if !batch.is_empty() {
+        rtnl.apply_all(batch)?;
+        now = Have::observe(rtnl)?;
+    }
+    let mut batch = Batch::new();
+    snapshot::lost_routes(before, &now).for_each(|route| batch.add_route(&route.to_spec()));
+    if !batch.is_empty() {
+        rtnl.apply_all(batch)?;
+    }
+    Ok(())
 }

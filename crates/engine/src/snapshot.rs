@@ -3,10 +3,11 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use netloom_kernel::rtnl::{Address, Batch, NextHop, Route, RouteKind, RouteSpec, Rtnl};
+use netloom_kernel::rtnl::{Address, Batch, NextHop, PROTOCOL, Route, RouteKind, RouteSpec, Rtnl};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
+use crate::network::Have;
 
 /// `RTPROT_*` of those who bring their routes back themselves: the kernel, router advertisements, FRR and other daemons.
 const THEIR_OWN: &[u8] = &[2, 9, 11, 12, 13, 14, 15, 16, 42];
@@ -46,13 +47,39 @@ struct SavedRoute {
     mtu: Option<u32>,
 }
 
+/// An address that nobody would bring back by itself.
+fn lasting(address: &Address) -> bool {
+    let temporary = address.address.addr().is_ipv6() && address.flags & TEMPORARY != 0;
+    address.permanent && !temporary && address.scope != SCOPE_LINK
+}
+
+/// A route that nobody would bring back by itself.
+fn set_by_hand(route: &Route) -> bool {
+    !THEIR_OWN.contains(&route.protocol) && !DAEMONS.contains(&route.protocol)
+}
+
+/// Addresses that are not ours, were there before and are no more.
+pub(crate) fn lost_addresses<'a>(before: &'a Have, now: &'a Have) -> impl Iterator<Item = &'a Address> {
+    let there = |a: &Address| now.addresses.iter().any(|b| (b.index, b.address) == (a.index, a.address));
+    let strangers = before.addresses.iter().filter(|a| a.protocol != PROTOCOL && lasting(a));
+    // The kernel lists IPv6 addresses newest first, and prefers the newest.
+    strangers.rev().filter(move |a| !there(a))
+}
+
+/// Routes that are not ours, were there before and are no more; those on a link first, for gateways are reached through them.
+pub(crate) fn lost_routes<'a>(before: &'a Have, now: &'a Have) -> impl Iterator<Item = &'a Route> {
+    let key = |r: &Route| (r.destination, r.metric, r.table);
+    let there = |r: &Route| now.routes.iter().any(|other| key(other) == key(r));
+    let strangers = before.routes.iter().filter(|r| r.protocol != PROTOCOL && set_by_hand(r));
+    let mut lost: Vec<&Route> = strangers.filter(|r| !there(r)).collect();
+    lost.sort_by_key(|route| route.next_hops.iter().any(|hop| hop.gateway.is_some()));
+    lost.into_iter()
+}
+
 impl Snapshot {
     pub(crate) fn take(rtnl: &mut Rtnl, index: u32) -> Result<Snapshot> {
         let addresses = rtnl.addresses()?;
-        let keep = |a: &&Address| {
-            let temporary = a.address.addr().is_ipv6() && a.flags & TEMPORARY != 0;
-            a.index == index && a.permanent && !temporary && a.scope != SCOPE_LINK
-        };
+        let keep = |a: &&Address| a.index == index && lasting(a);
         let addresses = addresses.iter().filter(keep).map(|a| SavedAddress {
             address: a.address,
             peer: a.peer,
@@ -64,10 +91,7 @@ impl Snapshot {
         let addresses = addresses.collect();
         let routes = rtnl.routes()?;
         let ours = |r: &&Route| {
-            r.kind == RouteKind::Unicast
-                && !THEIR_OWN.contains(&r.protocol)
-                && !DAEMONS.contains(&r.protocol)
-                && r.next_hops.iter().any(|hop| hop.index == index)
+            r.kind == RouteKind::Unicast && set_by_hand(r) && r.next_hops.iter().any(|hop| hop.index == index)
         };
         let routes = routes.iter().filter(ours).map(|r| SavedRoute {
             destination: r.destination,

@@ -185,10 +185,11 @@ impl Cgroups {
         };
         let mut directories: Vec<(Controller, PathBuf)> = Vec::new();
         for (position, (controller, root)) in self.roots.iter().enumerate() {
-            if !needed(*controller, position) {
+            let directory = root.join(MARK).join(instance).join(node);
+            // A group that is there may hold a limit that is to be lifted.
+            if !needed(*controller, position) && !directory.exists() {
                 continue;
             }
-            let directory = root.join(MARK).join(instance).join(node);
             if !directories.iter().any(|(_, made)| *made == directory) {
                 fs::create_dir_all(&directory)
                     .map_err(|e| Error::os(format!("create cgroup {}", directory.display()), e))?;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -86,6 +87,29 @@ impl Target {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Takes a file away from the running node, and shows again what it covered: `shared`, a file of the whole lab, or the
+    /// host's.
+    ///
+    /// # Errors
+    /// When it cannot be removed, or what it covered not be copied.
+    pub fn uncover_file(&self, path: &str, shared: Option<&String>) -> Result<()> {
+        self.remove_file(path)?;
+        let target = self.root().join(path.trim_start_matches('/'));
+        let os = |e| netloom_kernel::Error::os(format!("bring the host's {path} back in {}", self.node), e);
+        if let Some(content) = shared {
+            std::fs::write(&target, content).map_err(os)?;
+        } else if !files::is_own(path)
+            && let Ok(covered) = std::fs::metadata(path)
+            && covered.is_file()
+            && !target.exists()
+        {
+            std::fs::copy(path, &target).map_err(os)?;
+            // Without root the owner is ours anyway.
+            let _ = std::os::unix::fs::chown(&target, Some(covered.uid()), Some(covered.gid()));
+        }
+        Ok(())
     }
 
     /// Reads a file as the node sees it.

@@ -22,6 +22,11 @@ use crate::users;
 /// Directories of its own, empty, and their permissions.
 const OWN: [(&str, u32); 3] = [("/run", 0o755), ("/tmp", 0o1777), ("/var/log", 0o755)];
 
+/// Below a directory that is the node's own and empty: nothing of the host's is seen there.
+pub(crate) fn is_own(path: &str) -> bool {
+    OWN.iter().any(|(own, _)| Path::new(path).starts_with(own))
+}
+
 /// The lab's tmpfs.
 #[derive(Clone, Debug)]
 pub(crate) struct Store {

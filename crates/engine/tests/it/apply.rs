@@ -149,6 +149,23 @@ fn files_processes_and_hooks() {
     assert_eq!(changes, wanted);
     assert!(eventually(Duration::from_secs(5), || lab.log("a", "reads").unwrap() == b"one\ntwo\n"));
     assert_eq!(sh(&lab, "a", "ls /run"), "first\nsecond\n");
+    // A file that covered one of the host's, or of the lab's.
+    let covers = |lab: Lab, covers: bool| {
+        let plan = lab_with("two\n", "touch /run/second");
+        let mut plan = plan;
+        if covers {
+            let node = plan.nodes.get_mut("a").unwrap();
+            node.files.extend(["/etc/passwd", "/etc/hosts"].map(|path| (path.to_owned(), file("mine\n"))));
+        }
+        change(lab, plan, &options).0
+    };
+    let names = sh(&lab, "a", "cat /etc/hosts");
+    let lab = covers(lab, true);
+    assert_eq!(sh(&lab, "a", "cat /etc/passwd /etc/hosts"), "mine\nmine\n");
+    let lab = covers(lab, false);
+    assert_eq!(sh(&lab, "a", "cat /etc/passwd"), std::fs::read_to_string("/etc/passwd").unwrap());
+    assert_eq!(sh(&lab, "a", "cat /etc/hosts"), names);
+    assert_eq!(sh(&lab, "a", "ls /run"), "first\nsecond\n");
     let starts = |name: &str| {
         let status = lab.status().unwrap().remove(0);
         status.processes.into_iter().find(|p| p.name == name).unwrap().starts
@@ -258,5 +275,93 @@ fn a_failed_apply_can_be_repeated() {
     assert_eq!(difference(&good, &options).unwrap(), []);
     let lab = Lab::open(&options.run_dir, "again").unwrap();
     oracle::run(&lab.netns("c").unwrap(), "ping -c1 -W2 10.1.0.1").unwrap();
+    end(lab, &options);
+}
+
+fn default_via(gateway: &str) -> RoutePlan {
+    RoutePlan {
+        to: "0.0.0.0/0".parse().unwrap(),
+        via: Some(gateway.parse().unwrap()),
+        dev: None,
+        metric: None,
+        blackhole: false,
+    }
+}
+
+#[test]
+fn another_address_costs_no_route() {
+    if !root() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let options = options(dir.path());
+    // The kernel drops what goes through an interface with its last address, and secondary addresses with the first.
+    let addressed = |address: &str, up: bool| {
+        let address = address.parse().unwrap();
+        let plan = pair("renumber").with("a", |node| node.routes = vec![default_via("10.0.0.2")]);
+        let plan = plan.end("a:eth1", |end| {
+            end.addresses = vec![address];
+            end.up = up;
+        });
+        plan.build()
+    };
+    let lab = start(addressed("10.0.0.1/24", true), &options);
+    let a = lab.netns("a").unwrap();
+    oracle::run(&a, "ip addr add 10.0.0.77/24 dev eth1").unwrap();
+    oracle::run(&a, "ip route add 172.17.0.0/16 via 10.0.0.2").unwrap();
+    let (lab, changes) = change(lab, addressed("10.0.0.3/24", true), &options);
+    assert_eq!(changes.len(), 1, "{changes:?}");
+    let routes = oracle::run(&a, "ip route").unwrap();
+    assert!(routes.contains("default via 10.0.0.2 dev eth1 proto 110"), "{routes}");
+    assert!(routes.contains("172.17.0.0/16 via 10.0.0.2"), "a user's: {routes}");
+    assert!(oracle::run(&a, "ip addr").unwrap().contains("10.0.0.77/24"), "a user's");
+    // What went by itself with the interface need not be taken away.
+    let (lab, _) = change(lab, addressed("10.0.0.3/24", false), &options);
+    assert!(!oracle::run(&a, "ip route").unwrap().contains("default"));
+    let (lab, _) = change(lab, addressed("10.0.0.3/24", true), &options);
+    assert!(oracle::run(&a, "ip route").unwrap().contains("default via 10.0.0.2"));
+    end(lab, &options);
+}
+
+#[test]
+fn a_setting_that_is_no_longer_said_goes_back() {
+    if !root() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let options = options(dir.path());
+    let with = |settings: &[(&str, &str)]| {
+        let settings = settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        pair("settings").with("a", |node| node.sysctls = settings).build()
+    };
+    let keys = ["net.ipv4.ip_forward", "net.ipv6.conf.eth1.accept_ra", "net.ipv4.ip_default_ttl"];
+    let lab = start(with(&[]), &options);
+    let read = |lab: &Lab| keys.map(|key| sh(lab, "a", &format!("cat /proc/sys/{}", key.replace('.', "/"))));
+    let before = read(&lab);
+    let (lab, _) = change(lab, with(&[(keys[0], "1"), (keys[1], "2"), (keys[2], "9")]), &options);
+    assert_eq!(read(&lab), ["1\n", "2\n", "9\n"]);
+    let (lab, changes) = change(lab, with(&[(keys[2], "9")]), &options);
+    assert_eq!(changes.len(), 1, "{changes:?}");
+    assert_eq!(read(&lab), [before[0].as_str(), &before[1], "9\n"]);
+    let (lab, _) = change(lab, with(&[]), &options);
+    assert_eq!(read(&lab), before);
+    end(lab, &options);
+}
+
+#[test]
+fn what_a_failed_apply_took_away_is_no_obstacle() {
+    if !root() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let options = options(dir.path());
+    let with_x = || pair("half").run("a", "stays", "exec sleep 1000").run("a", "x", "exec sleep 1000");
+    let lab = start(with_x().build(), &options);
+    drop(lab);
+    let less = || pair("half").run("a", "stays", "exec sleep 1000");
+    let bad = less().with("a", |node| node.on_up = vec![words("false")]).build();
+    apply(bad, &options, &mut |_| ()).unwrap_err();
+    let (lab, _) = change(Lab::open(&options.run_dir, "half").unwrap(), less().build(), &options);
+    assert_eq!(lab.status().unwrap()[0].processes.len(), 1);
     end(lab, &options);
 }

@@ -115,3 +115,31 @@ fn limits_are_refused_where_groups_cannot_be_made() {
         assert!(down("mine", options, &mut |_| ()).is_err(), "something stayed");
     });
 }
+
+#[test]
+fn a_limit_is_lifted() {
+    if !root() {
+        return;
+    }
+    if !Cgroups::detect().is_ok_and(|groups| groups.controllers().any(|one| one == Controller::Memory)) {
+        println!("skipped: no memory controller");
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let options = options(dir.path());
+    let name = format!("lifted-{}", std::process::id());
+    let lab = start(limited(&name, None, Some(48 << 20), None), &options);
+    let eat = script("head -c 400M /dev/zero | tail -c 400M | wc -c; exit ${PIPESTATUS[1]}");
+    assert_eq!(lab.exec("a", &eat, &ExecOptions::default()).unwrap().status, 137);
+    apply(limited(&name, None, None, None), &options, &mut |_| ()).unwrap();
+    // The processes that run stay in the group.
+    for file in ["memory.limit_in_bytes", "memory.max"] {
+        for group in groups(&name).lines() {
+            let limit = std::fs::read_to_string(format!("{group}/a/{file}"));
+            assert!(!limit.is_ok_and(|limit| limit.starts_with("50331648")), "{group}");
+        }
+    }
+    assert!(lab.exec("a", &eat, &ExecOptions::default()).unwrap().success());
+    end(lab, &options);
+    assert_eq!(groups(&name), "");
+}
