@@ -106,6 +106,12 @@ impl Control {
         Ok(Self::at(run_dir.join(format!("ovs-vswitchd.{pid}.ctl"))))
     }
 
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// The same with another patience: for an answer, connecting included.
     #[must_use]
     pub fn patient(mut self, patience: Duration) -> Self {

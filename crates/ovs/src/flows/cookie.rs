@@ -136,6 +136,34 @@ impl Owners {
         self.names.iter().map(|(id, name)| (*id, name.as_str()))
     }
 
+    /// The name behind a [number](OwnerId::number).
+    #[must_use]
+    pub fn by_number(&self, number: u64) -> Option<&str> {
+        self.name(OwnerId(number))
+    }
+
+    /// A line for each, for another process that wants to know the names: the number in hexadecimal, a blank, the name.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        let line = |(id, name): (OwnerId, &str)| format!("{:x} {}\n", id.0, name.replace(['\n', '\r'], " "));
+        self.iter().map(line).collect()
+    }
+
+    /// Reads [`Owners::to_text`]. Lines of another form are passed over.
+    #[must_use]
+    pub fn from_text(text: &str) -> Self {
+        let mut out = Self::default();
+        for line in text.lines() {
+            if let Some((number, name)) = line.split_once(' ')
+                && let Ok(number @ 1..=OWNER_MASK) = u64::from_str_radix(number, 16)
+            {
+                out.ids.insert(name.to_owned(), OwnerId(number));
+                out.names.insert(OwnerId(number), name.to_owned());
+            }
+        }
+        out
+    }
+
     /// A name for a message: the number in hexadecimal when nothing is known of it.
     pub(crate) fn describe(&self, id: OwnerId) -> String {
         self.name(id).map_or_else(|| format!("unknown owner {:#x}", id.0), str::to_owned)
@@ -162,6 +190,15 @@ mod tests {
     fn the_number_of_an_owner_is_the_same_in_every_process() {
         // Another number would make every flow of a running switch a changed one.
         assert_eq!(Owners::default().enter("link 1"), OwnerId(0xc5_bb54_7064));
+    }
+
+    #[test]
+    fn names_go_to_another_process_as_text() {
+        let mut owners = Owners::default();
+        let ids = ["link a--b", "x", "policy\nof two lines"].map(|name| owners.enter(name));
+        let read = Owners::from_text(&format!("{}nonsense\n0 zero\nfffffffffff large\n", owners.to_text()));
+        assert_eq!(ids.map(|id| read.name(id)), [Some("link a--b"), Some("x"), Some("policy of two lines")]);
+        assert_eq!(read.iter().count(), 3);
     }
 
     #[test]

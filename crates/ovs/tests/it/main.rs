@@ -4,6 +4,7 @@
 mod access;
 mod bridge;
 mod control;
+mod exporter;
 mod flows;
 mod random;
 mod restart;
