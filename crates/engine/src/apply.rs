@@ -149,7 +149,7 @@ impl<'a> Doing<'a> {
         let hosts = fabric::begin(self.topology, &self.look.spaces, self.client)?;
         self.look.spaces.extend(hosts);
         self.add_links()?;
-        let ports = fabric::mark_ports(self.topology, &self.look.spaces, &self.look.haves);
+        let ports = fabric::mark_ports(self.topology, &self.look.spaces, &self.look.haves, &self.look.new_links);
         self.fail("", ports);
         let settled = fabric::settle(self.topology, &self.look.spaces, self.client);
         self.fail("", settled);

@@ -65,7 +65,7 @@ pub(crate) fn wire(
     host::create_all(topology, &mut root, &spaces)?;
     management::create(topology, &mut root, &spaces, client)?;
     if topology.plan.fabric.is_some() {
-        fabric::mark_ports(topology, &spaces, &HashMap::new())?;
+        fabric::mark_ports(topology, &spaces, &HashMap::new(), &[])?;
         fabric::settle(topology, &spaces, client)?;
     }
     progress.end(on);

@@ -130,7 +130,10 @@ impl<'a> Look<'a> {
     /// A link is right when both its interfaces are there, bear our mark, point at each other, and it was so in the last plan.
     fn links(&mut self, old: &Plan, topology: &'a Topology<'a>) {
         let key = |link: &LinkPlan| {
-            let mut ends = link.ends.each_ref().map(|end| (end.end(), end.ifindex));
+            // Where its ports are belongs to it: a port of the same number on another host is another's.
+            let port =
+                |at: usize| link.stitch.as_ref().map(|stitch| (stitch.ends[at].host.clone(), stitch.ends[at].port));
+            let mut ends = [0, 1].map(|at| (link.ends[at].end(), link.ends[at].ifindex, port(at)));
             ends.sort();
             ends
         };
@@ -149,6 +152,7 @@ impl<'a> Look<'a> {
                     link.kind.as_deref() == Some("veth")
                         && link.alias.as_deref() == Some(&topology.alias)
                         && link.peer == Some(other.index)
+                        && (link.name == this.name || !fabric::is_host(&this.space))
                 })
             };
             let whole = halves(link).iter().all(|[a, b]| points(a, b) && points(b, a));

@@ -204,12 +204,19 @@ pub(crate) fn follow(topology: &Topology<'_>, spaces: &Spaces, client: &mut Clie
 }
 
 /// The ports' side of new links: mark and MTU. Whether they are up follows the far end.
-pub(crate) fn mark_ports(topology: &Topology<'_>, spaces: &Spaces, haves: &HashMap<String, Have>) -> Result<()> {
+pub(crate) fn mark_ports(
+    topology: &Topology<'_>,
+    spaces: &Spaces,
+    haves: &HashMap<String, Have>,
+    new: &[&LinkPlan],
+) -> Result<()> {
     let mut batches: BTreeMap<String, Batch> = BTreeMap::new();
     for (link, stitch) in stitched(topology) {
         for end in &stitch.ends {
             let host = space(&end.host);
-            let there = haves.get(&host).and_then(|have| have.link(end.ifindex()));
+            // Of a link made since the look, what was seen under its index was another.
+            let seen = haves.get(&host).filter(|_| !new.iter().any(|new| new.id == link.id));
+            let there = seen.and_then(|have| have.link(end.ifindex()));
             let mut change = LinkChange::default();
             if there.is_none_or(|port| port.alias.as_deref() != Some(&topology.alias)) {
                 change.alias = Some(&topology.alias);
@@ -254,7 +261,7 @@ pub(crate) fn differences(
         for (bridge, flows) in flows::wanted(topology, plan, host) {
             // A bridge that is missing has been said.
             if switch.has_bridge(bridge) {
-                words.extend(flows::difference(&switch.openflow(bridge)?, &flows)?.words());
+                words.extend(flows::difference(&switch.openflow(bridge)?, &flows)?);
             }
         }
         let mut merged: BTreeMap<Option<String>, Vec<String>> = BTreeMap::new();

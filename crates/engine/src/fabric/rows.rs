@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use netloom_api::lab::Tunnel;
 use netloom_api::values::HostName;
+use netloom_ovs::bridge::MARK;
 use netloom_ovsdb::codec::{Malformed, insert, mutate, update};
 use netloom_ovsdb::vswitch::{Bridge, Interface, OpenVSwitch, Port, add_port, remove_ports};
 use netloom_ovsdb::{Condition, Mutation, Mutator, Operation, Ref, Row, Snapshot, Table, Uuid};
@@ -68,7 +69,7 @@ impl Wanted {
                     ids: text(&[
                         ("contIface", end.interface.as_str()),
                         ("contNetns", &netns),
-                        ("netloom-lab", topology.plan.instance.as_str()),
+                        (MARK, topology.plan.instance.as_str()),
                         ("netloom-link", &link.id),
                         ("netloom-node", end.node.as_str()),
                     ]),
@@ -76,7 +77,7 @@ impl Wanted {
                 });
             }
         }
-        let own = text(&[("netloom-lab", topology.plan.instance.as_str())]);
+        let own = text(&[(MARK, topology.plan.instance.as_str())]);
         let tunnel = |name: String, number: u32, remote: &str| WantedPort {
             name,
             kind: "vxlan",
@@ -156,7 +157,7 @@ pub(super) fn difference(snapshot: &Snapshot, wanted: &Wanted) -> Result<(Vec<Op
             datapath_type: kind.into(),
             fail_mode: Some("secure".into()),
             protocols: PROTOCOLS.map(String::from).into(),
-            external_ids: BTreeMap::from([("netloom-lab".into(), wanted.mark.clone())]),
+            external_ids: BTreeMap::from([(MARK.into(), wanted.mark.clone())]),
             ..Bridge::default()
         };
         let old = there.iter().find(|(_, old)| old.name == *name);
@@ -243,9 +244,10 @@ fn difference_of(
             && interface.ofport_request == number
             && (interface.ofport == number || interface.ofport.is_none());
         if same {
-            if have.port.external_ids != wanted.ids {
-                let row = Row::new().with("external_ids", wanted.ids.clone());
-                operations.push(update(Port::NAME, vec![Condition::row(have.uuid)], row));
+            if have.port.external_ids != wanted.ids || interface.external_ids != wanted.ids {
+                let row = || Row::new().with("external_ids", wanted.ids.clone());
+                operations.push(update(Port::NAME, vec![Condition::row(have.uuid)], row()));
+                operations.push(update(Interface::NAME, vec![Condition::equal("name", wanted.name.as_str())], row()));
                 words.push((wanted.link.clone(), format!("names of port {}", wanted.name)));
             }
             return;
@@ -257,6 +259,7 @@ fn difference_of(
         r#type: wanted.kind.into(),
         options: wanted.options.clone(),
         ofport_request: number,
+        external_ids: wanted.ids.clone(),
         ..Interface::default()
     };
     let port = Port { name: wanted.name.clone(), external_ids: wanted.ids.clone(), ..Port::default() };

@@ -13,6 +13,8 @@ use serde_json::Value;
 use crate::lab::{end, options, sh, start};
 use crate::routers::planned;
 
+mod life;
+
 /// Three devices, two on one host and one on another.
 const TRIANGLE: &str = "\
 apiVersion: netloom.dev/v1alpha1
@@ -32,12 +34,12 @@ spec:
     - [\"b:eth2\", \"c:eth2\"]
 ";
 
-fn triangle(name: &str, tunnel: &str) -> String {
+pub(crate) fn triangle(name: &str, tunnel: &str) -> String {
     TRIANGLE.replace("NAME", name).replace("TUNNEL", tunnel)
 }
 
 /// One packet, and it must arrive: nothing of a link that is up is lost while a switch makes up its mind.
-fn first_ping(lab: &Lab, from: &str, to: &str) {
+pub(crate) fn first_ping(lab: &Lab, from: &str, to: &str) {
     let netns = lab.netns(from).unwrap();
     let said = oracle::run(&netns, &format!("ping -c 1 -W 2 -n {to}")).unwrap();
     assert!(said.contains(" 0% packet loss"), "{from} to {to}: {said}");
@@ -53,18 +55,18 @@ fn tcp(lab: &Lab, from: &str, to: &str, address: &str) -> f64 {
     json["end"]["sum_received"]["bits_per_second"].as_f64().unwrap() / 1e9
 }
 
-fn carrier(netns: &Netns, interface: &str) -> bool {
+pub(crate) fn carrier(netns: &Netns, interface: &str) -> bool {
     Rtnl::open_in(netns).unwrap().link(interface).unwrap().lower_up
 }
 
 /// The rows of a table, column by column.
-fn rows(lab: &Lab, host: &str, table: &str, columns: &str) -> Vec<Vec<Value>> {
+pub(crate) fn rows(lab: &Lab, host: &str, table: &str, columns: &str) -> Vec<Vec<Value>> {
     let json = sh(lab, host, &format!("ovs-vsctl -f json --columns={columns} list {table}"));
     let json: Value = serde_json::from_str(&json).unwrap();
     json["data"].as_array().unwrap().iter().map(|row| row.as_array().unwrap().clone()).collect()
 }
 
-fn flows(lab: &Lab, host: &str) -> Vec<String> {
+pub(crate) fn flows(lab: &Lab, host: &str) -> Vec<String> {
     let text = sh(lab, host, "ovs-ofctl -O OpenFlow13 --no-stats --names dump-flows lab");
     let mut flows: Vec<String> =
         text.lines().filter(|line| line.contains("actions")).map(|l| l.trim().into()).collect();
@@ -72,7 +74,7 @@ fn flows(lab: &Lab, host: &str) -> Vec<String> {
     flows
 }
 
-fn change(text: &str, lab: &Lab, options: &Options) -> Vec<String> {
+pub(crate) fn change(text: &str, lab: &Lab, options: &Options) -> Vec<String> {
     let plan = planned(text, Some(lab.plan()));
     let said: Vec<String> = difference(&plan, options).unwrap().iter().map(ToString::to_string).collect();
     let done: Vec<String> = apply(plan, options, &mut |_| ()).unwrap().iter().map(ToString::to_string).collect();
@@ -101,7 +103,7 @@ fn a_link_on_one_host_is_two_ports_and_two_flows() {
     for says in [
         "contIface=eth2",
         &format!("contNetns=\"net:[{inode}]\""),
-        "netloom-lab=ovs-one",
+        "netloom=ovs-one",
         "netloom-node=a",
         "netloom-link=\"a:eth2--c:eth1\"",
     ] {

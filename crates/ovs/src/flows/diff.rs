@@ -7,21 +7,14 @@ use netloom_openflow::group::GroupCommand;
 use netloom_openflow::{FlowMod, FlowStats, GroupMod, Match, Message, Version};
 
 use crate::flows::cookie::{Cookie, OwnerId};
-use crate::flows::{Desired, Owned, Refused, Told, Why, normal};
+use crate::flows::{Desired, Doing, Owned, Refused, Told, Why, normal};
 
 /// One change, and what it is.
 #[derive(Clone, Debug)]
 pub(super) struct Change {
-    pub(super) kind: Kind,
+    pub(super) kind: Doing,
     pub(super) owner: Option<OwnerId>,
     pub(super) message: Message,
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Kind {
-    Add,
-    Change,
-    Remove,
 }
 
 /// The changes in the order in which they are to be made.
@@ -45,7 +38,7 @@ fn owner_name(desired: &Desired, owner: Option<OwnerId>) -> String {
 }
 
 /// A flow or group in the words of `ovs-ofctl`.
-fn describe(message: &Message) -> String {
+pub(super) fn describe(message: &Message) -> String {
     match message {
         Message::FlowMod(flow) => format!("flow {}", FlowMod { cookie: 0, cookie_mask: 0, ..flow.clone() }),
         Message::GroupMod(group) => format!("group {group}"),
@@ -95,10 +88,10 @@ fn groups(desired: &Desired, told: &Told, version: Version, out: &mut Diff) -> V
                 out.unchanged += 1;
                 continue;
             }
-            Some(_) => Kind::Change,
-            None => Kind::Add,
+            Some(_) => Doing::Change,
+            None => Doing::Add,
         };
-        let command = if kind == Kind::Add { GroupCommand::Add } else { GroupCommand::Modify };
+        let command = if kind == Doing::Add { GroupCommand::Add } else { GroupCommand::Modify };
         let message = Message::GroupMod(GroupMod { command, ..group });
         changes.insert(id, Change { kind, owner: Some(*owner), message });
     }
@@ -118,7 +111,7 @@ fn groups(desired: &Desired, told: &Told, version: Version, out: &mut Diff) -> V
         if held.contains(&id) {
             out.refuse(desired, None, &message, Why::InUse);
         } else {
-            removals.push(Change { kind: Kind::Remove, owner: None, message });
+            removals.push(Change { kind: Doing::Remove, owner: None, message });
         }
     }
     removals
@@ -238,13 +231,13 @@ fn sort_in(
     version: Version,
     there: &mut There<'_>,
     new: &mut HashMap<(u8, u16, Match), OwnerId>,
-) -> Result<Option<(Kind, FlowMod)>, Why> {
+) -> Result<Option<(Doing, FlowMod)>, Why> {
     let flow = normal::flow(&wanted.object, version)?;
     let twice = |owner| Why::Twice(desired.owners.describe(owner));
     let Some(at) = there.place(&flow) else {
         return match new.insert((flow.table, flow.priority, flow.matches.clone()), wanted.owner) {
             Some(other) => Err(twice(other)),
-            None => Ok(Some((Kind::Add, flow))),
+            None => Ok(Some((Doing::Add, flow))),
         };
     };
     let told = &there.flows[at];
@@ -255,7 +248,7 @@ fn sort_in(
         there.wanted[at] = Some(other);
         return Err(twice(other));
     }
-    Ok((!is_as_wanted(desired, wanted, &flow, told)).then_some((Kind::Change, flow)))
+    Ok((!is_as_wanted(desired, wanted, &flow, told)).then_some((Doing::Change, flow)))
 }
 
 /// The change that takes a flow away, if it is ours and not one that the switch learnt from a flow that is wanted.
@@ -273,7 +266,7 @@ fn removal(desired: &Desired, flow: &FlowStats) -> Option<Change> {
         cookie_mask: u64::MAX,
         ..FlowMod::default()
     });
-    Some(Change { kind: Kind::Remove, owner: Some(cookie.owner), message })
+    Some(Change { kind: Doing::Remove, owner: Some(cookie.owner), message })
 }
 
 /// The round of the changes to come: the first that has the fewest flows.

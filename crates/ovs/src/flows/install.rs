@@ -6,8 +6,8 @@ use netloom_openflow::client::{Client, ClientError};
 use netloom_openflow::{Message, Problem};
 
 use crate::error::Result;
-use crate::flows::diff::{Change, Diff, Kind, used_by};
-use crate::flows::{Desired, Report, Why};
+use crate::flows::diff::{Change, Diff, used_by};
+use crate::flows::{Desired, Doing, Report, Why};
 
 /// So many bad changes are left out of the whole bundle, one after another…
 const WHOLE: usize = 16;
@@ -56,9 +56,9 @@ impl Work<'_> {
     fn count(&mut self, done: &[Change]) {
         for change in done {
             let counter = match change.kind {
-                Kind::Add => &mut self.report.added,
-                Kind::Change => &mut self.report.changed,
-                Kind::Remove => &mut self.report.removed,
+                Doing::Add => &mut self.report.added,
+                Doing::Change => &mut self.report.changed,
+                Doing::Remove => &mut self.report.removed,
             };
             *counter += 1;
         }
@@ -77,7 +77,7 @@ impl Work<'_> {
         let change = piece.remove(at);
         self.pieces.push_front(piece);
         self.diff.refuse(self.desired, change.owner, &change.message, Why::Switch(problem));
-        if let (Kind::Add, Message::GroupMod(group)) = (change.kind, &change.message) {
+        if let (Doing::Add, Message::GroupMod(group)) = (change.kind, &change.message) {
             self.leave_out_users_of(group.id);
         }
     }
@@ -87,10 +87,10 @@ impl Work<'_> {
         let mut missing = vec![group];
         while let Some(group) = missing.pop() {
             for piece in &mut self.pieces {
-                let uses = |change: &Change| change.kind != Kind::Remove && used_by(&change.message).contains(&group);
+                let uses = |change: &Change| change.kind != Doing::Remove && used_by(&change.message).contains(&group);
                 for change in piece.extract_if(.., |change| uses(change)) {
                     self.diff.refuse(self.desired, change.owner, &change.message, Why::Group(group));
-                    if let (Kind::Add, Message::GroupMod(other)) = (change.kind, &change.message) {
+                    if let (Doing::Add, Message::GroupMod(other)) = (change.kind, &change.message) {
                         missing.push(other.id);
                     }
                 }

@@ -267,6 +267,52 @@ pub fn counters(client: &Client, desired: &Desired) -> Result<BTreeMap<String, C
     Ok(counts)
 }
 
+/// What [`reconcile`] would do.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Difference {
+    /// What differs.
+    pub differs: Vec<Differs>,
+    /// What could not be had. What the switch itself would refuse is not known before it is asked.
+    pub refused: Vec<Refused>,
+}
+
+/// A flow or group that is not as it shall be.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Differs {
+    /// What would be done about it.
+    pub doing: Doing,
+    /// The object it came from; `None` when that is not wanted any more.
+    pub owner: Option<String>,
+    /// The flow or group, in the words of `ovs-ofctl`.
+    pub what: String,
+}
+
+/// What is done about a difference.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Doing {
+    /// It is not there.
+    Add,
+    /// It is there, and different.
+    Change,
+    /// It is there, is ours and is not wanted.
+    Remove,
+}
+
+/// Compares a switch with what it shall have, and changes nothing.
+///
+/// # Errors
+/// [`Error::OpenFlow`] when the switch cannot be reached or does not answer.
+pub fn difference(client: &Client, desired: &Desired) -> Result<Difference> {
+    let version = client.session(PATIENCE)?.version;
+    let diff = diff::diff(desired, &dump(client)?, version);
+    let differs = diff.changes.iter().map(|change| Differs {
+        doing: change.kind,
+        owner: change.owner.and_then(|owner| desired.owners.name(owner)).map(str::to_owned),
+        what: diff::describe(&change.message),
+    });
+    Ok(Difference { differs: differs.collect(), refused: diff.refused })
+}
+
 /// Brings a switch to what it shall have: dumps what it has, compares, and sends the difference.
 ///
 /// # Errors

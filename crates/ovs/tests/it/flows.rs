@@ -3,7 +3,7 @@
 use netloom_openflow::client::Client;
 use netloom_openflow::packet::PacketOut;
 use netloom_openflow::{Action, Field, FlowMod, GroupMod, Instruction, Match, Message, PortNo, Version};
-use netloom_ovs::flows::{Desired, FIRST_GROUP, Refused, Report, Space, Why, reconcile, strangers};
+use netloom_ovs::flows::{Desired, Doing, FIRST_GROUP, Refused, Report, Space, Why, difference, reconcile, strangers};
 use netloom_testkit::needs;
 
 use crate::switch::{client, dump, dump_groups, dump_without_cookies, flow, start};
@@ -62,10 +62,18 @@ fn a_switch_comes_to_have_what_is_wanted_and_no_more_is_sent_than_differs() {
             .flow("link a--b", flow("in_port=2,actions=output:1"))
             .flow("link a--c", flow("in_port=1,actions=output:2"))
             .flow("link a--c", flow("in_port=3,idle_timeout=60,actions=drop"));
+        // To look is not to touch.
+        let ahead = difference(&client, &changed).unwrap();
+        let count = |doing| ahead.differs.iter().filter(|differs| differs.doing == doing).count();
+        assert_eq!([Doing::Add, Doing::Change, Doing::Remove].map(count), [1, 2, 0], "{version}: {ahead:?}");
+        assert!(ahead.differs.iter().all(|differs| differs.owner.is_some() && !differs.what.is_empty()), "{ahead:?}");
         assert_eq!(reconcile(&client, &changed).unwrap(), done(1, 2, 0, 2), "{version}");
+        assert_eq!(difference(&client, &changed).unwrap(), Default::default());
         assert!(dump_groups(&ovs, "br0")[0].contains("weight:2"));
         assert_eq!(reconcile(&client, &changed).unwrap(), done(0, 0, 0, 5));
 
+        let gone = difference(&client, &Desired::new()).unwrap().differs;
+        assert!(gone.len() == 5 && gone.iter().all(|g| g.doing == Doing::Remove && g.owner.is_none()), "{gone:?}");
         assert_eq!(reconcile(&client, &Desired::new()).unwrap(), done(0, 0, 5, 0));
         assert_eq!((dump(&ovs), dump_groups(&ovs, "br0")), (vec![], vec![]));
         assert!(reconcile(&client, &Desired::new()).unwrap().is_quiet());
