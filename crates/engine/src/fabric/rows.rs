@@ -28,6 +28,9 @@ const PROTOCOLS: [&str; 4] = ["OpenFlow10", "OpenFlow13", "OpenFlow14", "OpenFlo
 pub(super) struct Wanted {
     datapath: Datapath,
     mark: String,
+    /// Hardware address of the host in the network between the hosts. A bridge that is made anew would have another one, and what
+    /// the others remember would be wrong for half a minute.
+    address: String,
     bridges: Vec<(&'static str, Vec<WantedPort>)>,
 }
 
@@ -108,7 +111,9 @@ impl Wanted {
             };
             bridges.push((UNDERLAY, vec![uplink]));
         }
-        Ok(Wanted { datapath, mark: topology.plan.instance.to_string(), bridges })
+        let [high, low] = plan.hosts.get(host).map_or(0, |host| host.number as u16).to_be_bytes();
+        let address = format!("02:6e:6c:00:{high:02x}:{low:02x}");
+        Ok(Wanted { datapath, mark: topology.plan.instance.to_string(), address, bridges })
     }
 }
 
@@ -158,6 +163,11 @@ pub(super) fn difference(snapshot: &Snapshot, wanted: &Wanted) -> Result<(Vec<Op
             fail_mode: Some("secure".into()),
             protocols: PROTOCOLS.map(String::from).into(),
             external_ids: BTreeMap::from([(MARK.into(), wanted.mark.clone())]),
+            other_config: if *name == UNDERLAY {
+                BTreeMap::from([("hwaddr".into(), wanted.address.clone())])
+            } else {
+                BTreeMap::new()
+            },
             ..Bridge::default()
         };
         let old = there.iter().find(|(_, old)| old.name == *name);
@@ -171,9 +181,13 @@ pub(super) fn difference(snapshot: &Snapshot, wanted: &Wanted) -> Result<(Vec<Op
                 let same = old.datapath_type == bridge.datapath_type
                     && old.fail_mode == bridge.fail_mode
                     && old.protocols == bridge.protocols
-                    && old.external_ids == bridge.external_ids;
+                    && old.external_ids == bridge.external_ids
+                    && bridge.other_config.iter().all(|(key, value)| old.other_config.get(key) == Some(value));
                 if !same {
                     words.push((None, format!("bridge {name}")));
+                    // What others set stays.
+                    let all = old.other_config.clone().into_iter().chain(bridge.other_config.clone()).collect();
+                    let bridge = Bridge { other_config: all, ..bridge.clone() };
                     operations.push(update(Bridge::NAME, vec![Condition::row(*uuid)], bridge.to_row()));
                 }
                 found(snapshot, old)?

@@ -29,6 +29,7 @@ fn lost(lab: &Lab, from: &str, to: &str) -> bool {
 
 /// A ping arrives: at once where a link is new; where traffic ran into a hole, as soon as the switch has looked at it again
 /// (ovs-vswitchd.conf.db(5), `max-revalidator`: 500 ms).
+#[track_caller]
 fn heals(lab: &Lab, from: &str, to: &str) {
     assert!(eventually(Duration::from_secs(10), || !lost(lab, from, to)), "{from} does not reach {to}");
 }
