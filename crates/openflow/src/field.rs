@@ -272,6 +272,70 @@ fields! {
     TUN_ERSPAN_HWID "tun_erspan_hwid" []                        1/6   mask  Hex,          NONE, [et(14, "NXOXM_ET_ERSPAN_HWID")];
     TUN_GTPU_FLAGS  "tun_gtpu_flags"  []                        1/8   mask  Hex,          NONE, [et(15, "NXOXM_ET_GTPU_FLAGS")];
     TUN_GTPU_MSGTYPE "tun_gtpu_msgtype" []                      1/8   mask  Decimal,      NONE, [et(16, "NXOXM_ET_GTPU_MSGTYPE")];
+    TUN_METADATA0  "tun_metadata0"  []                       16/128 mask  Hex,          NONE, [nx(40, "NXM_NX_TUN_METADATA0")];
+    TUN_METADATA1  "tun_metadata1"  []                       16/128 mask  Hex,          NONE, [nx(41, "NXM_NX_TUN_METADATA1")];
+    TUN_METADATA2  "tun_metadata2"  []                       16/128 mask  Hex,          NONE, [nx(42, "NXM_NX_TUN_METADATA2")];
+    TUN_METADATA3  "tun_metadata3"  []                       16/128 mask  Hex,          NONE, [nx(43, "NXM_NX_TUN_METADATA3")];
+    TUN_METADATA4  "tun_metadata4"  []                       16/128 mask  Hex,          NONE, [nx(44, "NXM_NX_TUN_METADATA4")];
+    TUN_METADATA5  "tun_metadata5"  []                       16/128 mask  Hex,          NONE, [nx(45, "NXM_NX_TUN_METADATA5")];
+    TUN_METADATA6  "tun_metadata6"  []                       16/128 mask  Hex,          NONE, [nx(46, "NXM_NX_TUN_METADATA6")];
+    TUN_METADATA7  "tun_metadata7"  []                       16/128 mask  Hex,          NONE, [nx(47, "NXM_NX_TUN_METADATA7")];
+    TUN_METADATA8  "tun_metadata8"  []                       16/128 mask  Hex,          NONE, [nx(48, "NXM_NX_TUN_METADATA8")];
+    TUN_METADATA9  "tun_metadata9"  []                       16/128 mask  Hex,          NONE, [nx(49, "NXM_NX_TUN_METADATA9")];
+    TUN_METADATA10 "tun_metadata10" []                       16/128 mask  Hex,          NONE, [nx(50, "NXM_NX_TUN_METADATA10")];
+    TUN_METADATA11 "tun_metadata11" []                       16/128 mask  Hex,          NONE, [nx(51, "NXM_NX_TUN_METADATA11")];
+    TUN_METADATA12 "tun_metadata12" []                       16/128 mask  Hex,          NONE, [nx(52, "NXM_NX_TUN_METADATA12")];
+    TUN_METADATA13 "tun_metadata13" []                       16/128 mask  Hex,          NONE, [nx(53, "NXM_NX_TUN_METADATA13")];
+    TUN_METADATA14 "tun_metadata14" []                       16/128 mask  Hex,          NONE, [nx(54, "NXM_NX_TUN_METADATA14")];
+    TUN_METADATA15 "tun_metadata15" []                       16/128 mask  Hex,          NONE, [nx(55, "NXM_NX_TUN_METADATA15")];
+    TUN_METADATA16 "tun_metadata16" []                       16/128 mask  Hex,          NONE, [nx(56, "NXM_NX_TUN_METADATA16")];
+    TUN_METADATA17 "tun_metadata17" []                       16/128 mask  Hex,          NONE, [nx(57, "NXM_NX_TUN_METADATA17")];
+    TUN_METADATA18 "tun_metadata18" []                       16/128 mask  Hex,          NONE, [nx(58, "NXM_NX_TUN_METADATA18")];
+    TUN_METADATA19 "tun_metadata19" []                       16/128 mask  Hex,          NONE, [nx(59, "NXM_NX_TUN_METADATA19")];
+    TUN_METADATA20 "tun_metadata20" []                       16/128 mask  Hex,          NONE, [nx(60, "NXM_NX_TUN_METADATA20")];
+    TUN_METADATA21 "tun_metadata21" []                       16/128 mask  Hex,          NONE, [nx(61, "NXM_NX_TUN_METADATA21")];
+    TUN_METADATA22 "tun_metadata22" []                       16/128 mask  Hex,          NONE, [nx(62, "NXM_NX_TUN_METADATA22")];
+    TUN_METADATA23 "tun_metadata23" []                       16/128 mask  Hex,          NONE, [nx(63, "NXM_NX_TUN_METADATA23")];
+    TUN_METADATA24 "tun_metadata24" []                       16/128 mask  Hex,          NONE, [nx(64, "NXM_NX_TUN_METADATA24")];
+    TUN_METADATA25 "tun_metadata25" []                       16/128 mask  Hex,          NONE, [nx(65, "NXM_NX_TUN_METADATA25")];
+    TUN_METADATA26 "tun_metadata26" []                       16/128 mask  Hex,          NONE, [nx(66, "NXM_NX_TUN_METADATA26")];
+    TUN_METADATA27 "tun_metadata27" []                       16/128 mask  Hex,          NONE, [nx(67, "NXM_NX_TUN_METADATA27")];
+    TUN_METADATA28 "tun_metadata28" []                       16/128 mask  Hex,          NONE, [nx(68, "NXM_NX_TUN_METADATA28")];
+    TUN_METADATA29 "tun_metadata29" []                       16/128 mask  Hex,          NONE, [nx(69, "NXM_NX_TUN_METADATA29")];
+    TUN_METADATA30 "tun_metadata30" []                       16/128 mask  Hex,          NONE, [nx(70, "NXM_NX_TUN_METADATA30")];
+    TUN_METADATA31 "tun_metadata31" []                       16/128 mask  Hex,          NONE, [nx(71, "NXM_NX_TUN_METADATA31")];
+    TUN_METADATA32 "tun_metadata32" []                       16/128 mask  Hex,          NONE, [nx(72, "NXM_NX_TUN_METADATA32")];
+    TUN_METADATA33 "tun_metadata33" []                       16/128 mask  Hex,          NONE, [nx(73, "NXM_NX_TUN_METADATA33")];
+    TUN_METADATA34 "tun_metadata34" []                       16/128 mask  Hex,          NONE, [nx(74, "NXM_NX_TUN_METADATA34")];
+    TUN_METADATA35 "tun_metadata35" []                       16/128 mask  Hex,          NONE, [nx(75, "NXM_NX_TUN_METADATA35")];
+    TUN_METADATA36 "tun_metadata36" []                       16/128 mask  Hex,          NONE, [nx(76, "NXM_NX_TUN_METADATA36")];
+    TUN_METADATA37 "tun_metadata37" []                       16/128 mask  Hex,          NONE, [nx(77, "NXM_NX_TUN_METADATA37")];
+    TUN_METADATA38 "tun_metadata38" []                       16/128 mask  Hex,          NONE, [nx(78, "NXM_NX_TUN_METADATA38")];
+    TUN_METADATA39 "tun_metadata39" []                       16/128 mask  Hex,          NONE, [nx(79, "NXM_NX_TUN_METADATA39")];
+    TUN_METADATA40 "tun_metadata40" []                       16/128 mask  Hex,          NONE, [nx(80, "NXM_NX_TUN_METADATA40")];
+    TUN_METADATA41 "tun_metadata41" []                       16/128 mask  Hex,          NONE, [nx(81, "NXM_NX_TUN_METADATA41")];
+    TUN_METADATA42 "tun_metadata42" []                       16/128 mask  Hex,          NONE, [nx(82, "NXM_NX_TUN_METADATA42")];
+    TUN_METADATA43 "tun_metadata43" []                       16/128 mask  Hex,          NONE, [nx(83, "NXM_NX_TUN_METADATA43")];
+    TUN_METADATA44 "tun_metadata44" []                       16/128 mask  Hex,          NONE, [nx(84, "NXM_NX_TUN_METADATA44")];
+    TUN_METADATA45 "tun_metadata45" []                       16/128 mask  Hex,          NONE, [nx(85, "NXM_NX_TUN_METADATA45")];
+    TUN_METADATA46 "tun_metadata46" []                       16/128 mask  Hex,          NONE, [nx(86, "NXM_NX_TUN_METADATA46")];
+    TUN_METADATA47 "tun_metadata47" []                       16/128 mask  Hex,          NONE, [nx(87, "NXM_NX_TUN_METADATA47")];
+    TUN_METADATA48 "tun_metadata48" []                       16/128 mask  Hex,          NONE, [nx(88, "NXM_NX_TUN_METADATA48")];
+    TUN_METADATA49 "tun_metadata49" []                       16/128 mask  Hex,          NONE, [nx(89, "NXM_NX_TUN_METADATA49")];
+    TUN_METADATA50 "tun_metadata50" []                       16/128 mask  Hex,          NONE, [nx(90, "NXM_NX_TUN_METADATA50")];
+    TUN_METADATA51 "tun_metadata51" []                       16/128 mask  Hex,          NONE, [nx(91, "NXM_NX_TUN_METADATA51")];
+    TUN_METADATA52 "tun_metadata52" []                       16/128 mask  Hex,          NONE, [nx(92, "NXM_NX_TUN_METADATA52")];
+    TUN_METADATA53 "tun_metadata53" []                       16/128 mask  Hex,          NONE, [nx(93, "NXM_NX_TUN_METADATA53")];
+    TUN_METADATA54 "tun_metadata54" []                       16/128 mask  Hex,          NONE, [nx(94, "NXM_NX_TUN_METADATA54")];
+    TUN_METADATA55 "tun_metadata55" []                       16/128 mask  Hex,          NONE, [nx(95, "NXM_NX_TUN_METADATA55")];
+    TUN_METADATA56 "tun_metadata56" []                       16/128 mask  Hex,          NONE, [nx(96, "NXM_NX_TUN_METADATA56")];
+    TUN_METADATA57 "tun_metadata57" []                       16/128 mask  Hex,          NONE, [nx(97, "NXM_NX_TUN_METADATA57")];
+    TUN_METADATA58 "tun_metadata58" []                       16/128 mask  Hex,          NONE, [nx(98, "NXM_NX_TUN_METADATA58")];
+    TUN_METADATA59 "tun_metadata59" []                       16/128 mask  Hex,          NONE, [nx(99, "NXM_NX_TUN_METADATA59")];
+    TUN_METADATA60 "tun_metadata60" []                       16/128 mask  Hex,          NONE, [nx(100, "NXM_NX_TUN_METADATA60")];
+    TUN_METADATA61 "tun_metadata61" []                       16/128 mask  Hex,          NONE, [nx(101, "NXM_NX_TUN_METADATA61")];
+    TUN_METADATA62 "tun_metadata62" []                       16/128 mask  Hex,          NONE, [nx(102, "NXM_NX_TUN_METADATA62")];
+    TUN_METADATA63 "tun_metadata63" []                       16/128 mask  Hex,          NONE, [nx(103, "NXM_NX_TUN_METADATA63")];
     REG0            "reg0"            []                        4/32  mask  Hex,          NONE, [nx(0, "NXM_NX_REG0")];
     REG1            "reg1"            []                        4/32  mask  Hex,          NONE, [nx(1, "NXM_NX_REG1")];
     REG2            "reg2"            []                        4/32  mask  Hex,          NONE, [nx(2, "NXM_NX_REG2")];
@@ -333,6 +397,19 @@ impl Field {
     #[must_use]
     pub fn reg(number: u8) -> Option<Field> {
         (number < 16).then(|| Field(Self::REG0.0 + number))
+    }
+
+    /// `tun_metadataN`, for N below 64: an option of a tunnel, as the switch's map says ([`tunnel`](crate::tunnel)). Of options with more than 16
+    /// bytes the last 16 have a value here; in a match that a switch tells, longer ones stay bytes.
+    #[must_use]
+    pub fn option(number: u8) -> Option<Field> {
+        (number < 64).then(|| Field(Self::TUN_METADATA0.0 + number))
+    }
+
+    /// N, of `tun_metadataN`.
+    #[must_use]
+    pub fn tun_metadata(self) -> Option<u8> {
+        (Self::TUN_METADATA0..=Self::TUN_METADATA63).contains(&self).then(|| self.0 - Self::TUN_METADATA0.0)
     }
 
     /// The field `number` rows below.

@@ -394,59 +394,14 @@ impl FlowStats {
         }
     }
 
-    fn take_13(r: &mut Reader<'_>) -> Result<Self> {
-        let table = r.u8()?;
-        r.skip(1)?;
-        let duration = Duration::take(r)?;
-        let (priority, idle_timeout, hard_timeout, flags, importance) =
-            (r.u16()?, r.u16()?, r.u16()?, r.u16()?, r.u16()?);
-        r.skip(2)?;
-        let (cookie, packets, bytes) = (r.u64()?, counted(r.u64()?), counted(r.u64()?));
-        let idle = None;
-        let matches = Match::take(r)?;
-        let instructions = Instruction::take_all(r)?;
-        Ok(Self {
-            table,
-            duration,
-            idle,
-            priority,
-            idle_timeout,
-            hard_timeout,
-            flags,
-            importance,
-            cookie,
-            packets,
-            bytes,
-            matches,
-            instructions,
-        })
-    }
-
-    fn take_15(r: &mut Reader<'_>) -> Result<Self> {
-        r.skip(2)?;
-        let table = r.u8()?;
-        r.skip(1)?;
-        let (priority, idle_timeout, hard_timeout, flags, importance) =
-            (r.u16()?, r.u16()?, r.u16()?, r.u16()?, r.u16()?);
-        let cookie = r.u64()?;
-        let matches = Match::take(r)?;
-        let Oxs { duration, idle, packets, bytes, .. } = Oxs::take(r)?;
-        let (duration, instructions) = (duration.unwrap_or_default(), Instruction::take_all(r)?);
-        Ok(Self {
-            table,
-            duration,
-            idle,
-            priority,
-            idle_timeout,
-            hard_timeout,
-            flags,
-            importance,
-            cookie,
-            packets,
-            bytes,
-            matches,
-            instructions,
-        })
+    /// Priority, timeouts, flags and importance: five numbers, the same in every version.
+    fn take_numbers(&mut self, r: &mut Reader<'_>) -> Result<()> {
+        let numbers =
+            [&mut self.priority, &mut self.idle_timeout, &mut self.hard_timeout, &mut self.flags, &mut self.importance];
+        for number in numbers {
+            *number = r.u16()?;
+        }
+        Ok(())
     }
 }
 
@@ -458,8 +413,29 @@ pub(crate) fn counted(count: u64) -> Option<u64> {
 impl Wire for FlowStats {
     fn take(r: &mut Reader<'_>) -> Result<Self> {
         let length = usize::from(r.u16()?);
+        let v15 = r.version() >= Version::V15;
         let mut part = r.entry(length, 2, "a flow")?;
-        if r.version() >= Version::V15 { Self::take_15(&mut part) } else { Self::take_13(&mut part) }
+        let mut flow = Self::default();
+        part.skip(if v15 { 2 } else { 0 })?;
+        flow.table = part.u8()?;
+        part.skip(1)?;
+        if v15 {
+            flow.take_numbers(&mut part)?;
+            flow.cookie = part.u64()?;
+            flow.matches = Match::take(&mut part)?;
+            let Oxs { duration, idle, packets, bytes, .. } = Oxs::take(&mut part)?;
+            flow.duration = duration.unwrap_or_default();
+            (flow.idle, flow.packets, flow.bytes) = (idle, packets, bytes);
+        } else {
+            flow.duration = Duration::take(&mut part)?;
+            flow.take_numbers(&mut part)?;
+            part.skip(2)?;
+            flow.cookie = part.u64()?;
+            (flow.packets, flow.bytes) = (counted(part.u64()?), counted(part.u64()?));
+            flow.matches = Match::take(&mut part)?;
+        }
+        flow.instructions = Instruction::take_all(&mut part)?;
+        Ok(flow)
     }
 
     fn put(&self, w: &mut Writer<'_>) -> Result<()> {

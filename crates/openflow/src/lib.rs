@@ -20,6 +20,7 @@
 //! | [`mod@matches`] | which packets a flow is about |
 //! | [`action`] | what happens to them: the standard's actions and those of Open vSwitch |
 //! | [`flow`], [`group`], [`meter`], [`port`], [`packet`], [`monitor`] | what messages are made of |
+//! | [`table`], [`queue`], [`tunnel`], [`control`] | tables, queues, options of tunnels, and what a connection may |
 //! | [`multipart`] | questions with long answers |
 //! | [`message`] | whole messages |
 //! | [`problem`] | what the peer complains about, by name |
@@ -28,12 +29,12 @@
 //! Every value that has a form in the text of `ovs-ofctl` implements `Display` and `FromStr` in it: [`Match`], [`Action`], [`FlowMod`], [`GroupMod`],
 //! [`Subfield`], [`PortNo`].
 //!
-//! Not here: OpenFlow 1.0 to 1.2, table features and table-mod, queues' statistics, async configuration, the options of tunnels
-//! (`tun_metadata`) and NSH by name. Such messages and fields are kept as bytes.
+//! Not here: OpenFlow 1.0 to 1.2, the configuration of queues, and NSH by name. Such messages and fields are kept as bytes.
 
 pub mod action;
 pub mod client;
 mod codec;
+pub mod control;
 mod error;
 pub mod field;
 pub mod flow;
@@ -46,12 +47,16 @@ pub mod multipart;
 pub mod packet;
 pub mod port;
 pub mod problem;
+pub mod queue;
 mod removed;
+pub mod table;
 mod text;
+pub mod tunnel;
 mod version;
 
 pub use action::{Action, PortNo};
 pub use client::Client;
+pub use codec::oxm::FieldId;
 pub use error::{Error, Result, TextError};
 pub use field::{Field, Subfield};
 pub use flow::{FlowMod, FlowStats, Instruction};

@@ -1,6 +1,7 @@
 //! Whole messages: a header of eight bytes, and what its type says.
 
-use crate::codec::buf::{Reader, Wire, Writer, wire_enum, wire_struct};
+use crate::codec::buf::{Reader, Wire, Writer, wire_enum};
+pub use crate::control::{AsyncConfig, Config, Features, Role, RoleStatus};
 use crate::error::{Error, Result};
 use crate::field::{NICIRA, ONF};
 use crate::flow::{FlowMod, FlowRemoved};
@@ -10,6 +11,8 @@ use crate::multipart::{Multipart, Reply, Request};
 use crate::packet::{PacketIn, PacketIn2, PacketOut};
 use crate::port::{PortMod, PortStatus};
 use crate::problem::Problem;
+use crate::table::{TableMod, TableStatus};
+use crate::tunnel::{TlvTable, TlvTableMod};
 use crate::version::Version;
 
 /// Bytes of a header.
@@ -59,13 +62,19 @@ pub(crate) mod kind {
     pub(super) const FLOW_MOD: u8 = 14;
     pub(super) const GROUP_MOD: u8 = 15;
     pub(super) const PORT_MOD: u8 = 16;
+    pub(super) const TABLE_MOD: u8 = 17;
     pub(super) const MULTIPART_REQUEST: u8 = 18;
     pub(super) const MULTIPART_REPLY: u8 = 19;
     pub(super) const BARRIER_REQUEST: u8 = 20;
     pub(super) const BARRIER_REPLY: u8 = 21;
     pub(super) const ROLE_REQUEST: u8 = 24;
     pub(super) const ROLE_REPLY: u8 = 25;
+    pub(super) const GET_ASYNC_REQUEST: u8 = 26;
+    pub(super) const GET_ASYNC_REPLY: u8 = 27;
+    pub(super) const SET_ASYNC: u8 = 28;
     pub(super) const METER_MOD: u8 = 29;
+    pub(super) const ROLE_STATUS: u8 = 30;
+    pub(super) const TABLE_STATUS: u8 = 31;
     pub(super) const BUNDLE_CONTROL: u8 = 33;
     pub(super) const BUNDLE_ADD: u8 = 34;
 }
@@ -74,6 +83,9 @@ pub(crate) mod kind {
 mod nx {
     pub(super) const SET_PACKET_IN_FORMAT: u32 = 16;
     pub(super) const SET_CONTROLLER_ID: u32 = 20;
+    pub(super) const TLV_TABLE_MOD: u32 = 24;
+    pub(super) const TLV_TABLE_REQUEST: u32 = 25;
+    pub(super) const TLV_TABLE_REPLY: u32 = 26;
     pub(super) const RESUME: u32 = 28;
     pub(super) const CT_FLUSH_ZONE: u32 = 29;
     pub(super) const PACKET_IN2: u32 = 30;
@@ -127,45 +139,6 @@ impl Wire for Hello {
             w.u32(versions);
         }
         Ok(())
-    }
-}
-
-wire_struct! {
-    /// What a switch is.
-    pub struct Features {
-        /// Its number: 16 bits of the owner's, 48 of an address.
-        datapath_id: u64;
-        /// Packets it can keep.
-        buffers: u32;
-        /// Its tables.
-        tables: u8;
-        /// Which connection this is.
-        auxiliary: u8, pad 2;
-        /// What it counts and can (`OFPC_*`).
-        capabilities: u32;
-        /// Nothing.
-        reserved: u32;
-    }
-}
-
-wire_struct! {
-    /// How a switch treats fragments, and how much of a packet it hands over.
-    pub struct Config {
-        /// 0 normal, 1 drop fragments, 2 reassemble.
-        flags: u16;
-        /// Bytes of a packet that matched nothing. On a connection to a switch's own socket (`BRIDGE.mgmt`), anything above 0 asks for
-        /// packets and status messages.
-        miss_send_len: u16;
-    }
-}
-
-wire_struct! {
-    /// Who may change the switch.
-    pub struct Role {
-        /// 0 asks only, 1 equal, 2 primary, 3 secondary.
-        role: u32, pad 4;
-        /// The election this role was won in.
-        generation: u64;
     }
 }
 
@@ -279,6 +252,8 @@ pub enum Message {
     PortMod(PortMod),
     /// A change of a meter.
     MeterMod(MeterMod),
+    /// A change of a table's configuration.
+    TableMod(TableMod),
     /// A question.
     MultipartRequest(Multipart<Request>),
     /// An answer.
@@ -291,6 +266,22 @@ pub enum Message {
     RoleRequest(Role),
     /// This is your role.
     RoleReply(Role),
+    /// A role changed.
+    RoleStatus(RoleStatus),
+    /// A table fills, or empties.
+    TableStatus(TableStatus),
+    /// Which messages come unasked?
+    GetAsyncRequest,
+    /// These.
+    GetAsyncReply(AsyncConfig),
+    /// Let these come.
+    SetAsync(AsyncConfig),
+    /// A change of which option of a tunnel is which field.
+    TlvTableMod(TlvTableMod),
+    /// Which option is which field?
+    TlvTableRequest,
+    /// These.
+    TlvTableReply(TlvTable),
     /// A step of a bundle.
     BundleControl(BundleControl),
     /// A message put into a bundle.
@@ -343,6 +334,7 @@ pub fn decode(bytes: &[u8]) -> Result<Frame> {
 }
 
 fn take(number: u8, r: &mut Reader<'_>, outermost: bool) -> Result<Message> {
+    let v14 = r.version() >= Version::V14;
     Ok(match number {
         kind::HELLO => Message::Hello(Hello::take(r)?),
         kind::ERROR => Message::Error(Problem::take(r)?),
@@ -367,6 +359,12 @@ fn take(number: u8, r: &mut Reader<'_>, outermost: bool) -> Result<Message> {
         kind::BARRIER_REPLY => Message::BarrierReply,
         kind::ROLE_REQUEST => Message::RoleRequest(Role::take(r)?),
         kind::ROLE_REPLY => Message::RoleReply(Role::take(r)?),
+        kind::TABLE_MOD => Message::TableMod(TableMod::take(r)?),
+        kind::ROLE_STATUS if v14 => Message::RoleStatus(RoleStatus::take(r)?),
+        kind::TABLE_STATUS if v14 => Message::TableStatus(TableStatus::take(r)?),
+        kind::GET_ASYNC_REQUEST => Message::GetAsyncRequest,
+        kind::GET_ASYNC_REPLY => Message::GetAsyncReply(AsyncConfig::take(r)?),
+        kind::SET_ASYNC => Message::SetAsync(AsyncConfig::take(r)?),
         kind::BUNDLE_CONTROL => Message::BundleControl(BundleControl::take(r)?),
         kind::BUNDLE_ADD => take_bundle_add(r, outermost)?,
         kind::EXPERIMENTER => take_experimenter(r, outermost)?,
@@ -397,6 +395,9 @@ fn take_experimenter(r: &mut Reader<'_>, outermost: bool) -> Result<Message> {
             r.skip(6)?;
             Message::SetControllerId(r.u16()?)
         }
+        (NICIRA, nx::TLV_TABLE_MOD) => Message::TlvTableMod(TlvTableMod::take(r)?),
+        (NICIRA, nx::TLV_TABLE_REQUEST) => Message::TlvTableRequest,
+        (NICIRA, nx::TLV_TABLE_REPLY) => Message::TlvTableReply(TlvTable::take(r)?),
         (NICIRA, nx::CT_FLUSH_ZONE) => {
             r.skip(6)?;
             Message::CtFlushZone(r.u16()?)
@@ -509,6 +510,15 @@ fn put(w: &mut Writer<'_>, xid: u32, message: &Message) -> Result<()> {
         Message::BarrierReply => plain(kind::BARRIER_REPLY, &()),
         Message::RoleRequest(role) => plain(kind::ROLE_REQUEST, role),
         Message::RoleReply(role) => plain(kind::ROLE_REPLY, role),
+        Message::TableMod(table) => plain(kind::TABLE_MOD, table),
+        Message::RoleStatus(role) => plain(kind::ROLE_STATUS, role),
+        Message::TableStatus(table) => plain(kind::TABLE_STATUS, table),
+        Message::GetAsyncRequest => plain(kind::GET_ASYNC_REQUEST, &()),
+        Message::GetAsyncReply(wanted) => plain(kind::GET_ASYNC_REPLY, wanted),
+        Message::SetAsync(wanted) => plain(kind::SET_ASYNC, wanted),
+        Message::TlvTableMod(change) => experimenter(w, xid, NICIRA, nx::TLV_TABLE_MOD, change),
+        Message::TlvTableRequest => experimenter(w, xid, NICIRA, nx::TLV_TABLE_REQUEST, &()),
+        Message::TlvTableReply(table) => experimenter(w, xid, NICIRA, nx::TLV_TABLE_REPLY, table),
         Message::Unknown(kind, bytes) => plain(*kind, bytes),
         Message::BundleControl(control) if v13 => experimenter(w, xid, ONF, onf::BUNDLE_CONTROL, control),
         Message::BundleControl(control) => plain(kind::BUNDLE_CONTROL, control),

@@ -2,13 +2,15 @@
 
 use crate::action::PortNo;
 use crate::codec::buf::{Reader, Wire, Writer};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::field::ONF;
 use crate::flow::{Aggregate, FlowFilter, FlowStats, TableStats};
 use crate::group::{GroupDesc, GroupFeatures, GroupStats};
 use crate::meter::{MeterConfig, MeterFeatures, MeterStats};
 use crate::monitor::{FlowMonitor, FlowUpdate};
 use crate::port::{Port, PortStats};
+use crate::queue::QueueStats;
+use crate::table::{TableDesc, TableFeatures};
 use crate::version::Version;
 
 mod kind {
@@ -17,13 +19,16 @@ mod kind {
     pub(super) const AGGREGATE: u16 = 2;
     pub(super) const TABLE: u16 = 3;
     pub(super) const PORT: u16 = 4;
+    pub(super) const QUEUE: u16 = 5;
     pub(super) const GROUP: u16 = 6;
     pub(super) const GROUP_DESC: u16 = 7;
     pub(super) const GROUP_FEATURES: u16 = 8;
     pub(super) const METER: u16 = 9;
     pub(super) const METER_CONFIG: u16 = 10;
     pub(super) const METER_FEATURES: u16 = 11;
+    pub(super) const TABLE_FEATURES: u16 = 12;
     pub(super) const PORT_DESC: u16 = 13;
+    pub(super) const TABLE_DESC: u16 = 14;
     pub(super) const FLOW_MONITOR: u16 = 16;
     pub(super) const EXPERIMENTER: u16 = 0xffff;
     /// The ONF's experimenter type of flow monitors in OpenFlow 1.3.
@@ -57,6 +62,12 @@ pub enum Request {
     MeterConfig(u32),
     /// What the switch can do with meters.
     MeterFeatures,
+    /// What tables can do; with something in it, what they should. (Open vSwitch refuses that.)
+    TableFeatures(Vec<TableFeatures>),
+    /// How tables are configured. From OpenFlow 1.4 on.
+    TableDesc,
+    /// Counters of a queue, or of [all](crate::queue::ALL_QUEUES), of a port or of all.
+    Queue(PortNo, u32),
     /// Monitors of flows.
     FlowMonitor(Vec<FlowMonitor>),
     /// A question this crate does not know: its type and body.
@@ -90,6 +101,12 @@ pub enum Reply {
     MeterConfig(Vec<MeterConfig>),
     /// What the switch can do with meters.
     MeterFeatures(MeterFeatures),
+    /// What tables can do.
+    TableFeatures(Vec<TableFeatures>),
+    /// How tables are configured.
+    TableDesc(Vec<TableDesc>),
+    /// Counters of queues.
+    Queue(Vec<QueueStats>),
     /// What monitors tell. It also comes unasked, with transaction id 0.
     FlowMonitor(Vec<FlowUpdate>),
     /// An answer this crate does not know: its type and body.
@@ -145,7 +162,7 @@ fn put_padded(w: &mut Writer<'_>, number: u32) {
 impl Wire for Multipart<Request> {
     fn take(r: &mut Reader<'_>) -> Result<Self> {
         let (kind, more) = take_head(r)?;
-        let v15 = r.version() >= Version::V15;
+        let (v14, v15) = (r.version() >= Version::V14, r.version() >= Version::V15);
         let body = match kind {
             kind::DESC => Request::Desc,
             kind::FLOW => Request::Flow(FlowFilter::take(r)?),
@@ -160,6 +177,9 @@ impl Wire for Multipart<Request> {
             kind::METER => Request::Meter(take_padded(r)?),
             kind::METER_CONFIG => Request::MeterConfig(take_padded(r)?),
             kind::METER_FEATURES => Request::MeterFeatures,
+            kind::TABLE_FEATURES => Request::TableFeatures(TableFeatures::take_all(r)?),
+            kind::TABLE_DESC if v14 => Request::TableDesc,
+            kind::QUEUE => Request::Queue(PortNo(r.u32()?), r.u32()?),
             kind::FLOW_MONITOR => Request::FlowMonitor(FlowMonitor::take_all(r)?),
             other => Request::Unknown(other, r.rest().to_vec()),
         };
@@ -181,6 +201,12 @@ impl Wire for Multipart<Request> {
             Request::Meter(_) => kind::METER,
             Request::MeterConfig(_) => kind::METER_CONFIG,
             Request::MeterFeatures => kind::METER_FEATURES,
+            Request::TableFeatures(_) => kind::TABLE_FEATURES,
+            Request::TableDesc if w.version() < Version::V14 => {
+                return Err(Error::NotIn { what: "a question for how tables are configured", version: w.version() });
+            }
+            Request::TableDesc => kind::TABLE_DESC,
+            Request::Queue(..) => kind::QUEUE,
             Request::FlowMonitor(_) => kind::FLOW_MONITOR,
             Request::Unknown(kind, _) => *kind,
         };
@@ -191,6 +217,11 @@ impl Wire for Multipart<Request> {
             Request::Group(number) | Request::Meter(number) | Request::MeterConfig(number) => put_padded(w, *number),
             Request::GroupDesc(number) if v15 => put_padded(w, *number),
             Request::PortDesc if v15 => put_padded(w, PortNo::ANY.0),
+            Request::TableFeatures(tables) => TableFeatures::put_all(tables, w)?,
+            Request::Queue(port, queue) => {
+                w.u32(port.0);
+                w.u32(*queue);
+            }
             Request::FlowMonitor(monitors) => FlowMonitor::put_all(monitors, w)?,
             Request::Unknown(_, body) => w.put(body),
             _ => {}
@@ -215,6 +246,9 @@ impl Wire for Multipart<Reply> {
             kind::METER => Reply::Meter(MeterStats::take_all(r)?),
             kind::METER_CONFIG => Reply::MeterConfig(MeterConfig::take_all(r)?),
             kind::METER_FEATURES => Reply::MeterFeatures(MeterFeatures::take(r)?),
+            kind::TABLE_FEATURES => Reply::TableFeatures(TableFeatures::take_all(r)?),
+            kind::TABLE_DESC if r.version() >= Version::V14 => Reply::TableDesc(TableDesc::take_all(r)?),
+            kind::QUEUE => Reply::Queue(QueueStats::take_all(r)?),
             kind::FLOW_MONITOR => Reply::FlowMonitor(FlowUpdate::take_all(r)?),
             other => Reply::Unknown(other, r.rest().to_vec()),
         };
@@ -222,6 +256,7 @@ impl Wire for Multipart<Reply> {
     }
 
     fn put(&self, w: &mut Writer<'_>) -> Result<()> {
+        let version = w.version();
         let mut head = |kind| put_head(w, kind, self.more);
         match &self.body {
             Reply::Desc(desc) => {
@@ -272,6 +307,21 @@ impl Wire for Multipart<Reply> {
                 head(kind::METER_FEATURES);
                 features.put(w)
             }
+            Reply::TableFeatures(tables) => {
+                head(kind::TABLE_FEATURES);
+                TableFeatures::put_all(tables, w)
+            }
+            Reply::TableDesc(_) if version < Version::V14 => {
+                Err(Error::NotIn { what: "how tables are configured", version })
+            }
+            Reply::TableDesc(tables) => {
+                head(kind::TABLE_DESC);
+                TableDesc::put_all(tables, w)
+            }
+            Reply::Queue(queues) => {
+                head(kind::QUEUE);
+                QueueStats::put_all(queues, w)
+            }
             Reply::FlowMonitor(updates) => {
                 head(kind::FLOW_MONITOR);
                 FlowUpdate::put_all(updates, w)
@@ -297,6 +347,9 @@ impl Reply {
             (Self::GroupDesc(all), Self::GroupDesc(next)) => all.extend(next),
             (Self::Meter(all), Self::Meter(next)) => all.extend(next),
             (Self::MeterConfig(all), Self::MeterConfig(next)) => all.extend(next),
+            (Self::TableFeatures(all), Self::TableFeatures(next)) => all.extend(next),
+            (Self::TableDesc(all), Self::TableDesc(next)) => all.extend(next),
+            (Self::Queue(all), Self::Queue(next)) => all.extend(next),
             (Self::FlowMonitor(all), Self::FlowMonitor(next)) => all.extend(next),
             (Self::Unknown(kind, all), Self::Unknown(next_kind, next)) if *kind == next_kind => all.extend(next),
             (all, next) => *all = next,

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::codec::buf::{Reader, Wire, Writer};
 use crate::error::Result;
-use crate::field::ONF;
+use crate::field::{NICIRA, ONF};
 use crate::message::{HEADER_BYTES, Header};
 
 /// The type of errors that an experimenter defines.
@@ -82,6 +82,17 @@ const BUNDLE: &[&str] = &[
     "BUNDLE_IN_PROGRESS",
 ];
 
+/// Errors of Open vSwitch's own (its `ofp-errors.h`, as sent since OpenFlow 1.2).
+const NICIRAS: &[(u16, &str)] = &[
+    (16, "NXTTMFC_BAD_COMMAND"),
+    (17, "NXTTMFC_BAD_OPT_LEN"),
+    (18, "NXTTMFC_BAD_FIELD_IDX"),
+    (19, "NXTTMFC_TABLE_FULL"),
+    (20, "NXTTMFC_ALREADY_MAPPED"),
+    (21, "NXTTMFC_DUP_ENTRY"),
+    (38, "NXTTMFC_INVALID_TLV_DEL"),
+];
+
 impl Problem {
     /// The name of the error in the specification, such as `OFPFMFC_OVERLAP`, if it has one.
     #[must_use]
@@ -89,6 +100,10 @@ impl Problem {
         if self.experimenter == Some(ONF) {
             let code = self.code.checked_sub(ONF_BUNDLE)?;
             return BUNDLE.get(usize::from(code)).map(|code| format!("OFPBFC_{code}"));
+        }
+        if self.experimenter == Some(NICIRA) {
+            let name = NICIRAS.iter().find(|(code, _)| *code == self.code);
+            return name.map(|(_, name)| (*name).to_owned());
         }
         let kind = KINDS.get(usize::from(self.kind))?;
         kind.codes.get(usize::from(self.code)).map(|code| format!("{}_{code}", kind.name))

@@ -162,10 +162,7 @@ fn take_nicira(subtype: u16, r: &mut Reader<'_>) -> Result<Option<Action>> {
                 Action::Load { target, value }
             }
         }
-        nx::REG_LOAD2 => {
-            r.skip(6)?;
-            take_set_field(r)?
-        }
+        nx::REG_LOAD2 => take_set_field(r)?,
         nx::NOTE => Action::Note(r.rest().to_vec()),
         nx::OUTPUT_REG => {
             let range = r.u16()?;
@@ -236,9 +233,10 @@ fn take_set_field(r: &mut Reader<'_>) -> Result<Action> {
     }
 }
 
-/// Whether a load of this field is written as set-field: OpenFlow 1.5 has no other, and the older form has no room for an experimenter's header.
+/// Whether a load of this field is written as set-field: OpenFlow 1.5 has no other, the older form has no room for an experimenter's header, and
+/// Open vSwitch does so with options of tunnels.
 fn is_set_field(field: Field, version: Version) -> bool {
-    version >= Version::V15 || field.extension_header().class == CLASS_EXPERIMENTER
+    version >= Version::V15 || field.extension_header().class == CLASS_EXPERIMENTER || field.tun_metadata().is_some()
 }
 
 fn load_as_set_field(target: Subfield, value: u64) -> Action {
@@ -375,7 +373,6 @@ fn put_set_field(w: &mut Writer<'_>, field: Field, value: u128, mask: Option<u12
     if mask.is_some() && w.version() < Version::V15 {
         // Before 1.5 the standard sets whole fields only.
         return nicira(w, nx::REG_LOAD2, |w| {
-            w.zeros(6);
             oxm::put_entry(w, field, value, mask);
             Ok(())
         });

@@ -50,6 +50,44 @@ fn put_header(w: &mut Writer<'_>, header: Header, masked: bool, length: usize) {
     }
 }
 
+/// A field by the numbers of its header, as the features of a table name it.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct FieldId {
+    /// The class.
+    pub class: u16,
+    /// The number within the class.
+    pub number: u8,
+    /// Whether bits may be left out.
+    pub masked: bool,
+    /// Bytes of the value.
+    pub length: u8,
+    /// The experimenter of class `0xffff`; 0 elsewhere.
+    pub experimenter: u32,
+}
+
+impl FieldId {
+    /// The field, if it is one that this crate knows.
+    #[must_use]
+    pub fn field(&self) -> Option<Field> {
+        Field::from_header(self.class, self.number, self.experimenter)
+    }
+}
+
+pub(crate) fn take_id(r: &mut Reader<'_>) -> Result<FieldId> {
+    let Raw { class, number, masked, length, experimenter } = take_raw(r)?;
+    Ok(FieldId { class, number, masked, length: length as u8, experimenter })
+}
+
+pub(crate) fn put_id(w: &mut Writer<'_>, id: &FieldId) {
+    let experimenter = id.class == CLASS_EXPERIMENTER;
+    w.u16(id.class);
+    w.u8(id.number << 1 | u8::from(id.masked));
+    w.u8(id.length.saturating_add(if experimenter { 4 } else { 0 }));
+    if experimenter {
+        w.u32(id.experimenter);
+    }
+}
+
 /// A header without a value, as actions name a field.
 pub(crate) fn put_name(w: &mut Writer<'_>, field: Field, header: Header) {
     put_header(w, header, false, field.spec().bytes);
@@ -64,7 +102,14 @@ pub(crate) fn take_name(r: &mut Reader<'_>) -> Result<Field> {
 
 /// One field with its value, in the header of the writer's version.
 pub(crate) fn put_entry(w: &mut Writer<'_>, field: Field, value: u128, mask: Option<u128>) {
-    let bytes = field.spec().bytes;
+    let bytes = match field.tun_metadata() {
+        // How long the option is only the switch knows. It fills what is shorter with zeros in front, and of what is longer it takes the front.
+        Some(_) => {
+            let zeros = (value | mask.unwrap_or_default()).leading_zeros();
+            16 - (zeros / 8).min(15) as usize
+        }
+        None => field.spec().bytes,
+    };
     let length = bytes * if mask.is_some() { 2 } else { 1 };
     put_header(w, field.header(w.version()), mask.is_some(), length);
     w.number(value, bytes);
@@ -80,7 +125,17 @@ pub(crate) fn take_entry(r: &mut Reader<'_>) -> Result<Entry> {
         let Raw { class, number, masked, experimenter, .. } = raw;
         return Ok(Entry::Unknown(Unknown { class, number, masked, experimenter, bytes: part.rest().to_vec() }));
     };
-    let bytes = field.spec().bytes;
+    let mut bytes = field.spec().bytes;
+    if field.tun_metadata().is_some() {
+        // As long as the option is; one that is longer than a number here, or of which nothing is compared, stays as it came.
+        let width = if raw.masked { raw.length / 2 } else { raw.length };
+        let nothing = raw.masked && part.peek().iter().skip(width).all(|byte| *byte == 0);
+        if width > bytes || nothing {
+            let Raw { class, number, masked, experimenter, .. } = raw;
+            return Ok(Entry::Unknown(Unknown { class, number, masked, experimenter, bytes: part.rest().to_vec() }));
+        }
+        bytes = width;
+    }
     if raw.length != bytes * if raw.masked { 2 } else { 1 } {
         return Err(Error::Length { what: A_FIELD, length: raw.length });
     }

@@ -17,7 +17,8 @@ pub(crate) fn field() -> impl Strategy<Value = Field> {
 
 /// A field whose oldest header has four bytes: the older actions name no other.
 fn short_field() -> impl Strategy<Value = Field> {
-    field().prop_filter("four bytes", |field| field.extension_header().class != 0xffff)
+    field()
+        .prop_filter("four bytes", |field| field.extension_header().class != 0xffff && field.tun_metadata().is_none())
 }
 
 fn bits(field: Field) -> impl Strategy<Value = Subfield> {

@@ -267,7 +267,7 @@ fn a_peer_that_takes_no_bytes_stops_nobody_for_long() {
 fn an_answer_without_end_is_cut_and_a_flood_is_counted() {
     let fake = switch(|stream, frame| match frame.message {
         Message::MultipartRequest(_) => {
-            let part = Message::MultipartReply(Multipart { more: true, body: Reply::Unknown(12, vec![0; 60_000]) });
+            let part = Message::MultipartReply(Multipart { more: true, body: Reply::Unknown(15, vec![0; 60_000]) });
             while write(stream, frame.xid, &part) {}
         }
         Message::BarrierRequest => {

@@ -9,6 +9,8 @@ mod ofctl;
 mod print;
 mod real;
 mod strategy;
+mod strategy_more;
+mod switch;
 mod tell;
 mod text;
 mod tls;

@@ -4,18 +4,24 @@ use std::process::Command;
 use std::time::Duration;
 
 use netloom_openflow::action::{Action, PortNo};
+use netloom_openflow::control::{RoleReason, Wanted};
 use netloom_openflow::flow::{Aggregate, FlowFilter, FlowRemoved, TableStats};
 use netloom_openflow::group::{Counter, GroupDesc, GroupFeatures, GroupKind, GroupStats, PerKind, Selection};
-use netloom_openflow::message::{BundleAdd, BundleControl, BundleStep, Config, Features, Hello, Role};
+use netloom_openflow::message::{
+    AsyncConfig, BundleAdd, BundleControl, BundleStep, Config, Features, Hello, Role, RoleStatus,
+};
 use netloom_openflow::meter::{Band, BandKind, MeterCommand, MeterConfig, MeterFeatures, MeterMod, MeterStats};
 use netloom_openflow::monitor::{FlowChange, FlowEvent, FlowMonitor, FlowUpdate};
 use netloom_openflow::multipart::{Desc, Multipart, Reply, Request};
 use netloom_openflow::packet::{PacketIn, PacketIn2, PacketOut};
 use netloom_openflow::port::{Port, PortMod, PortReason, PortStats, PortStatus};
+use netloom_openflow::queue::QueueStats;
+use netloom_openflow::table::{TableDesc, TableMod, TableReason, TableStatus, Vacancy};
+use netloom_openflow::tunnel::{TlvCommand, TlvMapping, TlvTable, TlvTableMod};
 use netloom_openflow::{Bucket, Field, FlowMod, FlowStats, GroupMod, Match, Message, Problem, Version};
 use netloom_testkit::needs;
 
-fn print(version: Version, message: &Message) -> String {
+pub(crate) fn print(version: Version, message: &Message) -> String {
     let bytes = message.encode(version, 5).unwrap_or_else(|e| panic!("{message:?}: {e}"));
     let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     let out = Command::new("ovs-ofctl").args(["ofp-print", &hex]).output().unwrap();
@@ -363,6 +369,7 @@ fn all(version: Version) -> Vec<(Message, Vec<&'static str>)> {
         out.push((Message::FlowMonitorPaused, vec!["FLOW_MONITOR_PAUSED"]));
         out.push((Message::FlowMonitorResumed, vec!["FLOW_MONITOR_RESUMED"]));
     }
+    out.extend(more(version));
     if version == Version::V15 {
         let selection = Selection {
             method: "hash".into(),
@@ -374,6 +381,84 @@ fn all(version: Version) -> Vec<(Message, Vec<&'static str>)> {
             vec!["selection_method=hash,selection_method_param=7,fields(ip_src=255.255.255.0,ip_dst),bucket=bucket_id:0,weight:5,actions=output:1"],
         ));
     }
+    out
+}
+
+/// Tables, queues, roles, wishes and options of tunnels.
+fn more(version: Version) -> Vec<(Message, Vec<&'static str>)> {
+    let queue = QueueStats {
+        port: PortNo(3),
+        queue: 7,
+        bytes: 600,
+        packets: 5,
+        errors: 1,
+        duration: Duration::from_millis(2500),
+    };
+    let primary =
+        Wanted { packet_in: Some(1 << 1), port_status: Some(1 << 2), flow_removed: Some(1 << 2), ..Wanted::default() };
+    let wanted = AsyncConfig { primary, secondary: Wanted { port_status: Some(1), ..primary } };
+    let mapping = TlvMapping { class: 0xffff, kind: 3, length: 8, index: 5 };
+    let change = TlvTableMod { command: TlvCommand::Add, mappings: vec![mapping] };
+    let mut out = vec![
+        (request(Request::Queue(PortNo(3), 7)), vec!["OFPST_QUEUE request", "port=3 queue=7"]),
+        (
+            reply(Reply::Queue(vec![queue])),
+            vec!["OFPST_QUEUE reply", "port 3 queue 7: bytes=600, pkts=5, errors=1, duration=2.500s"],
+        ),
+        (Message::GetAsyncRequest, vec!["OFPT_GET_ASYNC_REQUEST"]),
+        (
+            Message::SetAsync(wanted),
+            vec![
+                "OFPT_SET_ASYNC",
+                "PACKET_IN: action",
+                "PORT_STATUS: modify",
+                "FLOW_REMOVED: delete",
+                "PORT_STATUS: add",
+            ],
+        ),
+        (Message::GetAsyncReply(wanted), vec!["OFPT_GET_ASYNC_REPLY", "PORT_STATUS: add"]),
+        (
+            Message::TlvTableMod(change),
+            vec!["NXT_TLV_TABLE_MOD", "ADD mapping table:", "0xffff   0x3       8  tun_metadata5"],
+        ),
+        (Message::TlvTableRequest, vec!["NXT_TLV_TABLE_REQUEST"]),
+        (
+            Message::TlvTableReply(TlvTable { space: 256, fields: 64, mappings: vec![mapping] }),
+            vec!["NXT_TLV_TABLE_REPLY", "max option space=256 max fields=64", "tun_metadata5"],
+        ),
+        (request(Request::TableFeatures(Vec::new())), vec!["OFPST_TABLE_FEATURES request"]),
+    ];
+    if version == Version::V13 {
+        return out;
+    }
+    let vacancy = Some(Vacancy { down: 10, up: 30, now: 40 });
+    let table = TableDesc { table: 2, config: 12, eviction: Some(1), vacancy };
+    out.extend([
+        (
+            Message::TableMod(TableMod { table: 2, config: 4, eviction: Some(1), vacancy: None }),
+            vec!["OFPT_TABLE_MOD", "table_id=2", "eviction=on"],
+        ),
+        (request(Request::TableDesc), vec!["OFPST_TABLE_DESC request"]),
+        (
+            reply(Reply::TableDesc(vec![table])),
+            vec![
+                "OFPST_TABLE_DESC reply",
+                "table 2",
+                "eviction=on",
+                "vacancy_down=10%",
+                "vacancy_up=30%",
+                "vacancy=40%",
+            ],
+        ),
+        (
+            Message::TableStatus(TableStatus { reason: TableReason::VacancyDown, table }),
+            vec!["OFPT_TABLE_STATUS", "reason=VACANCY_DOWN", "vacancy_down=10%"],
+        ),
+        (
+            Message::RoleStatus(RoleStatus { role: 3, reason: RoleReason::OtherIsPrimary, generation: 9 }),
+            vec!["OFPT_ROLE_STATUS", "role=secondary generation_id=9 reason=primary_request"],
+        ),
+    ]);
     out
 }
 

@@ -323,7 +323,8 @@ fn request(version: Version) -> BoxedStrategy<Request> {
         number.prop_map(Request::Meter),
         number.prop_map(Request::MeterConfig),
         vec(monitor(version), 0..3).prop_map(Request::FlowMonitor),
-        vec(any::<u8>(), 0..20).prop_map(|body| Request::Unknown(12, body)),
+        crate::strategy_more::request(version),
+        vec(any::<u8>(), 0..20).prop_map(|body| Request::Unknown(15, body)),
     ]
     .boxed()
 }
@@ -373,7 +374,8 @@ fn reply(version: Version) -> BoxedStrategy<Reply> {
             Reply::MeterFeatures(MeterFeatures { max_meters, bands, capabilities, max_bands, max_color })
         }),
         vec(flow_update(version), 0..3).prop_map(Reply::FlowMonitor),
-        vec(any::<u8>(), 0..20).prop_map(|body| Reply::Unknown(12, body)),
+        crate::strategy_more::reply(version),
+        vec(any::<u8>(), 0..20).prop_map(|body| Reply::Unknown(15, body)),
     ]
     .boxed()
 }
@@ -436,7 +438,8 @@ pub(crate) fn message(version: Version) -> BoxedStrategy<Message> {
         any::<u32>().prop_map(Message::FlowMonitorCancel),
         (any::<(u32, u16)>(), proptest::sample::select(BundleStep::ALL))
             .prop_map(|((id, flags), step)| Message::BundleControl(BundleControl { id, step, flags })),
-        bytes().prop_map(|body| Message::Unknown(30, body)),
+        crate::strategy_more::message(version),
+        bytes().prop_map(|body| Message::Unknown(35, body)),
     ];
     let packets = prop_oneof![
         (any::<(u32, u16, u8, u8, u64)>(), matches(), bytes()).prop_map(|(n, metadata, data)| {
