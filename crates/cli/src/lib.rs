@@ -8,6 +8,7 @@ pub mod exit;
 pub mod lab;
 pub mod make;
 pub mod node;
+pub mod switch;
 
 use clap::builder::styling::{AnsiColor, Effects, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -141,6 +142,8 @@ pub enum Command {
     Inventory(make::Inventory),
     /// Print names of nodes for the host: /etc/hosts lines or ssh configuration
     Names(make::Names),
+    /// Serve what Open vSwitch counts, for Prometheus
+    Exporter(switch::Exporter),
     /// Say what this machine can do, and what to do about the rest
     Doctor(make::Doctor),
     /// Print the JSON schema of the lab file, for editors

@@ -6,6 +6,7 @@ mod ci;
 mod doctor;
 mod down;
 mod exec;
+mod exporter;
 mod generate;
 mod graph;
 mod help;
@@ -58,6 +59,7 @@ pub(crate) fn run(context: &Context, command: Command) -> Result<u8> {
         Command::Generate(args) => generate::run(context, &args)?,
         Command::Inventory(args) => inventory::run(context, &args)?,
         Command::Names(args) => names::run(context, &args)?,
+        Command::Exporter(args) => exporter::run(context, &args)?,
         Command::Doctor(args) => doctor::run(context, &args)?,
         Command::Schema => validate::schema(context),
         Command::Completions(args) => help::completions(context, &args),

@@ -23,10 +23,11 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use netloom_ovsdb::vswitch::{self, Bridge, Interface, OpenVSwitch, Port};
-use netloom_ovsdb::{Client, Config, Monitor, Remote};
+use netloom_ovsdb::{Client, Config, Monitor};
 
 pub use http::{Request, Server, request};
 pub use metrics::{METRICS, Metric};
+pub use netloom_ovsdb::Remote;
 
 use crate::control::Control;
 use crate::error::Result;
