@@ -43,6 +43,9 @@ _netloom() {
             netloom,exec)
                 cmd="netloom__subcmd__exec"
                 ;;
+            netloom,exporter)
+                cmd="netloom__subcmd__exporter"
+                ;;
             netloom,generate)
                 cmd="netloom__subcmd__generate"
                 ;;
@@ -122,7 +125,7 @@ _netloom() {
 
     case "${cmd}" in
         netloom)
-            opts="-o -q -v -h -V --output --color --quiet --verbose --help --version ci up apply down test probe ping ps ls inspect exec console start stop restart logs events save link capture init validate graph generate inventory names doctor schema completions version help"
+            opts="-o -q -v -h -V --output --color --quiet --verbose --help --version ci up apply down test probe ping ps ls inspect exec console start stop restart logs events save link capture init validate graph generate inventory names exporter doctor schema completions version help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -535,6 +538,64 @@ _netloom() {
                     return 0
                     ;;
                 --set)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "table wide json yaml" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table wide json yaml" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        netloom__subcmd__exporter)
+            opts="-o -q -v -h --listen --db --run-dir --control --owners --max-owners --max-ports --max-groups --output --color --quiet --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --listen)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --db)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --run-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --control)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --owners)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-owners)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-ports)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-groups)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -61,6 +61,7 @@ complete -c netloom -n "__fish_netloom_needs_command" -f -a "graph" -d 'Draw a l
 complete -c netloom -n "__fish_netloom_needs_command" -f -a "generate" -d 'Print a lab file of a regular shape: ring, clos, tree, …'
 complete -c netloom -n "__fish_netloom_needs_command" -f -a "inventory" -d 'List the nodes for Ansible'
 complete -c netloom -n "__fish_netloom_needs_command" -f -a "names" -d 'Print names of nodes for the host: /etc/hosts lines or ssh configuration'
+complete -c netloom -n "__fish_netloom_needs_command" -f -a "exporter" -d 'Serve what Open vSwitch counts, for Prometheus'
 complete -c netloom -n "__fish_netloom_needs_command" -f -a "doctor" -d 'Say what this machine can do, and what to do about the rest'
 complete -c netloom -n "__fish_netloom_needs_command" -f -a "schema" -d 'Print the JSON schema of the lab file, for editors'
 complete -c netloom -n "__fish_netloom_needs_command" -f -a "completions" -d 'Print shell completions'
@@ -478,6 +479,24 @@ complete -c netloom -n "__fish_netloom_using_subcommand names" -l ssh -d 'ssh co
 complete -c netloom -n "__fish_netloom_using_subcommand names" -s q -l quiet -d 'Print what was asked for, warnings and errors, and nothing else (of tests: those that did not pass, and the verdict)'
 complete -c netloom -n "__fish_netloom_using_subcommand names" -s v -l verbose -d 'Print more: every measured value, every step'
 complete -c netloom -n "__fish_netloom_using_subcommand names" -s h -l help -d 'Print help'
+complete -c netloom -n "__fish_netloom_using_subcommand exporter" -l listen -d 'Address and port to serve on; port 0 takes a free one' -r
+complete -c netloom -n "__fish_netloom_using_subcommand exporter" -l db -d 'The database of Open vSwitch' -r
+complete -c netloom -n "__fish_netloom_using_subcommand exporter" -l run-dir -d 'Run directory of ovs-vswitchd, with its sockets [default: that of the database\'s socket]' -r -F
+complete -c netloom -n "__fish_netloom_using_subcommand exporter" -l control -d 'Control socket of ovs-vswitchd [default: the one that the run directory names]' -r -F
+complete -c netloom -n "__fish_netloom_using_subcommand exporter" -l owners -d 'File with the names behind the cookies of flows: a hexadecimal number, a blank and a name on each line' -r -F
+complete -c netloom -n "__fish_netloom_using_subcommand exporter" -l max-owners -d 'Objects with a label of their own; the flows of the others are summed up as `other`' -r
+complete -c netloom -n "__fish_netloom_using_subcommand exporter" -l max-ports -d 'Ports with a label of their own' -r
+complete -c netloom -n "__fish_netloom_using_subcommand exporter" -l max-groups -d 'Groups with a label of their own' -r
+complete -c netloom -n "__fish_netloom_using_subcommand exporter" -s o -l output -d 'How results are printed (`wide`: more columns)' -r -f -a "table\t''
+wide\t''
+json\t''
+yaml\t''"
+complete -c netloom -n "__fish_netloom_using_subcommand exporter" -l color -d 'When to use colours (`auto`: on a terminal, unless NO_COLOR is set)' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c netloom -n "__fish_netloom_using_subcommand exporter" -s q -l quiet -d 'Print what was asked for, warnings and errors, and nothing else (of tests: those that did not pass, and the verdict)'
+complete -c netloom -n "__fish_netloom_using_subcommand exporter" -s v -l verbose -d 'Print more: every measured value, every step'
+complete -c netloom -n "__fish_netloom_using_subcommand exporter" -s h -l help -d 'Print help'
 complete -c netloom -n "__fish_netloom_using_subcommand doctor" -s f -l file -d 'Lab file [default: lab.yaml or netloom.yaml here]; `-` is standard input' -r
 complete -c netloom -n "__fish_netloom_using_subcommand doctor" -l name -d 'Instance of the lab [default: the name in the file; without a file, the only lab that runs]' -r
 complete -c netloom -n "__fish_netloom_using_subcommand doctor" -l set -d 'Set a variable of the lab file (repeatable)' -r
