@@ -35,11 +35,11 @@ pub trait World: Sync {
     /// When it does not answer.
     fn vty(&self, node: &NodeName, daemon: &str, command: &str) -> Result<String>;
 
-    /// What the access list of an end has counted; empty without one.
+    /// What the access lists of ends have counted, in their order; empty for one without.
     ///
     /// # Errors
-    /// When the end is unknown or its rules cannot be read.
-    fn acl_counters(&self, end: &EndRef) -> Result<Vec<AclCounter>>;
+    /// When an end is unknown or its rules cannot be read.
+    fn acl_counters(&self, ends: &[EndRef]) -> Result<Vec<Vec<AclCounter>>>;
 
     /// What a process of a node has printed.
     ///
@@ -120,8 +120,8 @@ impl World for Lab {
         Ok(Lab::vty(self, node.as_str(), daemon, command)?)
     }
 
-    fn acl_counters(&self, end: &EndRef) -> Result<Vec<AclCounter>> {
-        Ok(Lab::acl_counters(self, end)?)
+    fn acl_counters(&self, ends: &[EndRef]) -> Result<Vec<Vec<AclCounter>>> {
+        Ok(Lab::acl_counters(self, ends)?)
     }
 
     fn log(&self, node: &NodeName, process: &str) -> Result<Vec<u8>> {

@@ -1,10 +1,12 @@
-//! Access lists of link ends, as rules of the kernel (nft) with a counter each.
+//! Access lists of link ends, as rules of the kernel (nft) with a counter each. Those of ends on a switch are flows there
+//! ([`crate::fabric`]), where a switch can do what they say.
 
 use netloom_api::link::{AclAction, AclProtocol, AclRule};
 use netloom_api::values::NodeName;
 use netloom_kernel::netns::Netns;
 use netloom_kernel::nft::access::{self, Action, Entry, List, Way};
 use netloom_kernel::nft::{Nft, TABLE, TableFamily};
+use netloom_plan::desired::{AclPlan, LinkPlan};
 
 use crate::error::{Error, Result};
 use crate::lab::{AclCounter, Direction};
@@ -42,10 +44,15 @@ pub(crate) fn present(netns: &Netns, ends: &[End<'_>]) -> Result<bool> {
     Ok(tables.iter().any(|(family, name)| *family == TableFamily::Inet as u8 && name == TABLE))
 }
 
+/// The rules of an end of this link are flows.
+pub(crate) fn on_switch(link: &LinkPlan, acl: &AclPlan) -> bool {
+    link.stitch.is_some() && acl.fits_switch()
+}
+
 fn lists(ends: &[End<'_>]) -> Vec<List> {
     let mut lists = Vec::new();
     for end in ends {
-        let Some(acl) = &end.this.acl else { continue };
+        let Some(acl) = end.this.acl.as_ref().filter(|acl| !on_switch(end.link, acl)) else { continue };
         for (way, rules) in [(Way::In, &acl.ingress), (Way::Out, &acl.egress)] {
             // A way without rules lets everything pass: no list is needed.
             if !rules.is_empty() {
@@ -61,9 +68,9 @@ fn lists(ends: &[End<'_>]) -> Vec<List> {
     lists
 }
 
-/// IP protocol numbers (IANA).
-fn entry(rule: &AclRule) -> Entry {
-    let protocols = match rule.protocol {
+/// IP protocol numbers (IANA); none is all.
+pub(crate) fn protocols(rule: &AclRule) -> Vec<u8> {
+    match rule.protocol {
         AclProtocol::Any => vec![],
         AclProtocol::Tcp => vec![6],
         AclProtocol::Udp => vec![17],
@@ -72,13 +79,23 @@ fn entry(rule: &AclRule) -> Entry {
         AclProtocol::Gre => vec![47],
         AclProtocol::Esp => vec![50],
         AclProtocol::Sctp => vec![132],
-    };
+    }
+}
+
+fn entry(rule: &AclRule) -> Entry {
     let action = match rule.action {
         AclAction::Allow => Action::Allow,
         AclAction::Deny => Action::Deny,
         AclAction::Reject => Action::Reject,
     };
-    Entry { action, protocols, ports: rule.ports, from: rule.from, to: rule.to, text: rule.to_string() }
+    Entry {
+        action,
+        protocols: protocols(rule),
+        ports: rule.ports,
+        from: rule.from,
+        to: rule.to,
+        text: rule.to_string(),
+    }
 }
 
 /// What the rules of one interface have counted.

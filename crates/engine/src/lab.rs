@@ -452,16 +452,28 @@ impl Lab {
         Ok(rtnl.link(plan.ifindex)?.stats)
     }
 
-    /// Counters of an end's access list; empty without one.
+    /// Counters of the access lists of ends, in their order; empty for one without.
     ///
     /// # Errors
-    /// [`Error::Unknown`], or the kernel's.
-    pub fn acl_counters(&self, end: &EndRef) -> Result<Vec<AclCounter>> {
-        let (_, plan, _) = self.end(end)?;
-        if plan.acl.is_none() {
-            return Ok(Vec::new());
+    /// [`Error::Unknown`], the kernel's, or the switch's.
+    pub fn acl_counters(&self, ends: &[EndRef]) -> Result<Vec<Vec<AclCounter>>> {
+        let mut switches = fabric::Counters::default();
+        let mut all = Vec::with_capacity(ends.len());
+        for end in ends {
+            let (link, plan, _) = self.end(end)?;
+            let Some(acl) = &plan.acl else {
+                all.push(Vec::new());
+                continue;
+            };
+            all.push(match link.stitch.as_ref().filter(|_| acl::on_switch(link, acl)) {
+                Some(stitch) => {
+                    let port = &stitch.ends[usize::from(link.ends[0].end() != *end)];
+                    switches.of(&mut self.client(), port, acl)?
+                }
+                None => acl::counters(&self.netns(end.node.as_str())?, end.interface.as_str())?,
+            });
         }
-        acl::counters(&self.netns(end.node.as_str())?, end.interface.as_str())
+        Ok(all)
     }
 
     /// What a process has printed so far.

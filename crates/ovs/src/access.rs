@@ -17,12 +17,17 @@
 //!
 //! A switch tells nobody that it dropped a packet, so there is no line that does (`reject` of other packet filters).
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use ipnet::IpNet;
 use netloom_openflow::action::{Ct, Zone};
+use netloom_openflow::client::{Client, ClientError};
+use netloom_openflow::flow::FlowFilter;
+use netloom_openflow::multipart::{Reply, Request};
 use netloom_openflow::{Action, Field, FlowMod, Instruction, Match, Subfield};
 
+use crate::error::Result;
 use crate::flows::Desired;
 
 /// Where a packet begins to be judged.
@@ -44,6 +49,9 @@ const ICMPV6: u8 = 58;
 /// `+trk+est` and `+trk+rel` (ovs-fields(7), `ct_state`).
 const ESTABLISHED: u32 = 0x22;
 const RELATED: u32 = 0x24;
+
+/// The owner of the flows that lead from table to table.
+pub const TABLES: &str = "access lists";
 
 /// Lines a list has at most.
 pub const MAX_LINES: usize = FIRST_LINE as usize - REST as usize - 1;
@@ -84,8 +92,8 @@ pub struct Line {
 /// The lists of one port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lists {
-    /// What the owners of the flows are called after.
-    pub name: String,
+    /// Whose the flows are.
+    pub owner: String,
     /// OpenFlow port number.
     pub port: u32,
     /// Packets of connections that were allowed the other way pass, by this zone of the tracker; 1 to 65535.
@@ -96,12 +104,19 @@ pub struct Lists {
     pub egress: Vec<Line>,
 }
 
-/// The owner of the flows of a line, counted from 0; `None`: of what passes because its connection was allowed.
+/// Which line a flow of these tables stands for: of which list, and the how-manieth, from 0; `None` for what passes because its connection was
+/// allowed. Other flows stand for none.
 #[must_use]
-pub fn owner(name: &str, way: Way, line: Option<usize>) -> String {
-    match line {
-        Some(line) => format!("{name} {way} {line}"),
-        None => format!("{name} {way} replies"),
+pub fn line(table: u8, priority: u16) -> Option<(Way, Option<usize>)> {
+    let way = match table {
+        _ if table == LEAVING[1] => Way::Out,
+        _ if table == ENTERING[1] => Way::In,
+        _ => return None,
+    };
+    match priority {
+        REPLIES => Some((way, None)),
+        _ if (REST + 1..=FIRST_LINE).contains(&priority) => Some((way, Some(usize::from(FIRST_LINE - priority)))),
+        _ => None,
     }
 }
 
@@ -119,17 +134,52 @@ pub fn want(desired: &mut Desired, lists: &[Lists]) {
         return;
     }
     for (from, to) in [(10, 20), (20, 30), (30, 40), (40, OUT)] {
-        desired.flow("access lists", flow(from, 0, Match::any(), vec![Instruction::Goto(to)]));
+        desired.flow(TABLES, flow(from, 0, Match::any(), vec![Instruction::Goto(to)]));
     }
     let out = Action::OutputField { source: Subfield::whole(Field::REG0), max_len: 0 };
-    desired.flow("access lists", flow(OUT, 0, Match::any(), vec![Instruction::Apply(vec![out])]));
+    desired.flow(TABLES, flow(OUT, 0, Match::any(), vec![Instruction::Apply(vec![out])]));
     for ends in lists {
-        want_way(desired, ends, Way::Out, &ends.egress, LEAVING, Field::IN_PORT);
-        want_way(desired, ends, Way::In, &ends.ingress, ENTERING, Field::REG0);
+        want_way(desired, ends, &ends.egress, LEAVING, Field::IN_PORT);
+        want_way(desired, ends, &ends.ingress, ENTERING, Field::REG0);
     }
 }
 
-fn want_way(desired: &mut Desired, ends: &Lists, way: Way, lines: &[Line], tables: [u8; 2], by: Field) {
+/// What a line has counted.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Counted {
+    /// Of which list.
+    pub way: Way,
+    /// Which line, from 0; `None`: packets that passed because their connection was allowed.
+    pub line: Option<usize>,
+    /// Packets it decided.
+    pub packets: u64,
+    /// Bytes of them.
+    pub bytes: u64,
+}
+
+/// Asks what the lines of a port's lists have counted, in order. A line whose addresses are of two IP versions matches nothing, and is not
+/// among them. A switch adds what its datapath counted from time to time: see [`crate::flows::counters`].
+///
+/// # Errors
+/// [`crate::Error::OpenFlow`] when the switch cannot be reached or does not answer.
+pub fn counted(client: &Client, port: u32) -> Result<Vec<Counted>> {
+    let mut all: BTreeMap<(Way, Option<usize>), Counted> = BTreeMap::new();
+    for (way, table, by) in [(Way::In, ENTERING[1], Field::REG0), (Way::Out, LEAVING[1], Field::IN_PORT)] {
+        let filter = FlowFilter { table, matches: Match::any().with(by, port), ..FlowFilter::default() };
+        let Reply::Flow(flows) = client.ask(Request::Flow(filter))? else {
+            return Err(ClientError::Unexpected { what: "the request for its flows" }.into());
+        };
+        for flow in flows {
+            let Some((_, line)) = line(flow.table, flow.priority) else { continue };
+            let count = all.entry((way, line)).or_insert(Counted { way, line, packets: 0, bytes: 0 });
+            count.packets += flow.packets.unwrap_or(0);
+            count.bytes += flow.bytes.unwrap_or(0);
+        }
+    }
+    Ok(all.into_values().collect())
+}
+
+fn want_way(desired: &mut Desired, ends: &Lists, lines: &[Line], tables: [u8; 2], by: Field) {
     // Replies to what leaves without a list must be known, too.
     let remembers = ends.stateful.is_some() && !(ends.ingress.is_empty() && ends.egress.is_empty());
     if lines.is_empty() && !remembers {
@@ -145,10 +195,10 @@ fn want_way(desired: &mut Desired, ends: &Lists, way: Way, lines: &[Line], table
         for ethertype in [IPV4, IPV6] {
             let ct = Ct { zone, table: Some(judge), ..Ct::default() };
             let through = vec![Instruction::Apply(vec![Action::Ct(Box::new(ct))])];
-            desired.flow(&ends.name, flow(track, 1, here(ethertype), through));
+            desired.flow(&ends.owner, flow(track, 1, here(ethertype), through));
             for state in [ESTABLISHED, RELATED] {
                 let known = here(ethertype).with_masked(Field::CT_STATE, state, state);
-                desired.flow(&owner(&ends.name, way, None), flow(judge, REPLIES, known, passes()));
+                desired.flow(&ends.owner, flow(judge, REPLIES, known, passes()));
             }
         }
         let remember = Ct { commit: true, zone, ..Ct::default() };
@@ -156,20 +206,20 @@ fn want_way(desired: &mut Desired, ends: &Lists, way: Way, lines: &[Line], table
     }
     for kind in 133..=137_u8 {
         let discovery = here(IPV6).with(Field::IP_PROTO, ICMPV6).with(Field::ICMPV6_TYPE, kind);
-        desired.flow(&ends.name, flow(judge, DISCOVERY, discovery, passes()));
+        desired.flow(&ends.owner, flow(judge, DISCOVERY, discovery, passes()));
     }
     for (index, line) in lines.iter().take(MAX_LINES).enumerate() {
         let priority = FIRST_LINE - index as u16;
         for ethertype in [IPV4, IPV6] {
             for what in matches(line, ethertype, &here(ethertype)) {
                 let then = if line.allow { allows.clone() } else { Vec::new() };
-                desired.flow(&owner(&ends.name, way, Some(index)), flow(judge, priority, what, then));
+                desired.flow(&ends.owner, flow(judge, priority, what, then));
             }
         }
     }
     if ends.stateful.is_some() {
         for ethertype in [IPV4, IPV6] {
-            desired.flow(&ends.name, flow(judge, REST, here(ethertype), allows.clone()));
+            desired.flow(&ends.owner, flow(judge, REST, here(ethertype), allows.clone()));
         }
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use indexmap::IndexMap;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use netloom_api::lab::{Lab, Tunnel};
-use netloom_api::link::{AclRule, Impair};
+use netloom_api::link::{AclAction, AclRule, Impair};
 use netloom_api::node::{HostInterface, NodeKind};
 use netloom_api::values::{EndRef, HostName, IfName, LabName, Mac, NodeName};
 use serde::{Deserialize, Serialize};
@@ -58,6 +58,10 @@ pub struct Allocation {
     /// Link id → VXLAN network identifier, where it crosses hosts.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub vnis: BTreeMap<String, u32>,
+    /// Node with stateful access lists on a switch → zone of the connection tracker, from 1. All its interfaces have the same: what was
+    /// let in by one may be answered by another.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub zones: BTreeMap<NodeName, u32>,
 }
 
 /// A port of a host's switch.
@@ -254,6 +258,13 @@ impl EndPlan {
     /// `NODE:INTERFACE`.
     pub fn end(&self) -> EndRef {
         EndRef { node: self.node.clone(), interface: self.interface.clone() }
+    }
+}
+
+impl AclPlan {
+    /// The switch an end is on can do what the rules say. It tells nobody of what it drops, which `reject` does.
+    pub fn fits_switch(&self) -> bool {
+        self.ingress.iter().chain(&self.egress).all(|rule| rule.action != AclAction::Reject)
     }
 }
 

@@ -7,9 +7,9 @@ use indexmap::IndexMap;
 use ipnet::Ipv4Net;
 use netloom_api::lab::{Lab, VXLAN_OVERHEAD};
 use netloom_api::node::NodeKind;
-use netloom_api::values::{EndRef, HostName};
+use netloom_api::values::{EndRef, HostName, NodeName};
 
-use crate::desired::{Allocation, FabricPlan, HostPlan, LinkPlan, PortSlot, Stitch, StitchEnd, TUNNEL_PORT};
+use crate::desired::{Allocation, EndPlan, FabricPlan, HostPlan, LinkPlan, PortSlot, Stitch, StitchEnd, TUNNEL_PORT};
 use crate::error::PlanError;
 
 /// The network between the hosts: addresses that nobody hands out (RFC 1112 §4), and that only the hosts' namespaces see.
@@ -69,6 +69,10 @@ pub(crate) fn plan(
         let vni = allocation.vnis.get(&link.id).copied();
         link.stitch = Some(Stitch { vni, ends });
     }
+    let stateful = |end: &&EndPlan| end.acl.as_ref().is_some_and(|acl| acl.stateful && acl.fits_switch());
+    let ends = links.iter().filter(|link| link.stitch.is_some()).flat_map(|link| &link.ends);
+    let remember: BTreeSet<&NodeName> = ends.filter(stateful).map(|end| &end.node).collect();
+    allocation.zones = lowest_free(remember.iter().copied(), &previous.zones);
     let mut hosts = IndexMap::new();
     for host in named {
         let number = allocation.hosts.get(&host).copied().unwrap_or_default();

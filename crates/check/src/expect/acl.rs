@@ -8,7 +8,7 @@ use netloom_api::node::NodeKind;
 use netloom_api::test::Proto;
 use netloom_api::values::{EndRef, NodeName};
 use netloom_engine::{AclCounter, Direction};
-use netloom_plan::desired::Plan;
+use netloom_plan::desired::{EndPlan, Plan};
 
 use crate::error::Result;
 use crate::world::World;
@@ -48,9 +48,10 @@ impl Snapshot {
     /// When the rules of an end cannot be read.
     pub fn take(world: &dyn World) -> Result<Snapshot> {
         let mut all: HashMap<_, Vec<AclCounter>> = HashMap::new();
-        for end in world.plan().links.iter().flat_map(|l| &l.ends).filter(|e| e.acl.is_some()) {
-            let end = end.end();
-            for counter in world.acl_counters(&end)? {
+        let lists = world.plan().links.iter().flat_map(|l| &l.ends).filter(|e| e.acl.is_some());
+        let ends: Vec<EndRef> = lists.map(EndPlan::end).collect();
+        for (end, counters) in ends.iter().zip(world.acl_counters(&ends)?) {
+            for counter in counters {
                 all.entry((end.clone(), counter.direction)).or_default().push(counter);
             }
         }

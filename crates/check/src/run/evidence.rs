@@ -112,13 +112,13 @@ fn about(world: &dyn World, plan: &Plan, node: &NodeName, all: &mut Vec<Evidence
     }
     for end in plan.links.iter().flat_map(|l| &l.ends).filter(|e| e.node == *node && e.acl.is_some()) {
         let end = end.end();
-        let text = world.acl_counters(&end).map(|rules| {
+        let text = world.acl_counters(std::slice::from_ref(&end)).map(|rules| {
             let line = |r: &netloom_engine::AclCounter| {
                 // The implied rule stands behind all that are written.
                 let number = r.index.checked_add(1).map_or("-".into(), |n| n.to_string());
                 format!("{:?} {number}: {} — {} packets", r.direction, r.rule, r.packets).to_lowercase()
             };
-            rules.iter().map(line).collect::<Vec<_>>().join("\n")
+            rules.iter().flatten().map(line).collect::<Vec<_>>().join("\n")
         });
         add(&format!("acl counters of {end}"), text);
     }

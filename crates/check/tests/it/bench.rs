@@ -133,6 +133,37 @@ impl Bench {
     fn spawn(&self, node: &str, argv: &[String]) -> ProcessOutput {
         self.namespaces[&name(node)].run(|| Command::new(&argv[0]).args(&argv[1..]).output().unwrap()).unwrap()
     }
+
+    /// What the rules of an end have counted.
+    fn counters_of(&self, end: &EndRef) -> Result<Vec<AclCounter>> {
+        let out = self.spawn(
+            end.node.as_str(),
+            &["nft".into(), "-j".into(), "list".into(), "table".into(), "inet".into(), "acl".into()],
+        );
+        let Ok(json) = serde_json::from_slice::<serde_json::Value>(&out.stdout) else {
+            return Ok(vec![]);
+        };
+        let mut all = vec![];
+        for rule in json["nftables"].as_array().into_iter().flatten().filter_map(|o| o.get("rule")) {
+            let Some(comment) = rule["comment"].as_str() else {
+                continue;
+            };
+            let words: Vec<&str> = comment.splitn(4, ' ').collect();
+            if words[0] != end.interface.as_str() {
+                continue;
+            }
+            let packets =
+                rule["expr"].as_array().unwrap().iter().find_map(|e| e["counter"]["packets"].as_u64()).unwrap_or(0);
+            all.push(AclCounter {
+                direction: if words[1] == "in" { Direction::In } else { Direction::Out },
+                index: words[2].parse().unwrap(),
+                rule: words[3].into(),
+                packets,
+                bytes: 0,
+            });
+        }
+        Ok(all)
+    }
 }
 
 impl World for Bench {
@@ -165,34 +196,8 @@ impl World for Bench {
     }
 
     /// Rules of nft table `inet acl` whose comment reads `INTERFACE in|out INDEX RULE`.
-    fn acl_counters(&self, end: &EndRef) -> Result<Vec<AclCounter>> {
-        let out = self.spawn(
-            end.node.as_str(),
-            &["nft".into(), "-j".into(), "list".into(), "table".into(), "inet".into(), "acl".into()],
-        );
-        let Ok(json) = serde_json::from_slice::<serde_json::Value>(&out.stdout) else {
-            return Ok(vec![]);
-        };
-        let mut all = vec![];
-        for rule in json["nftables"].as_array().into_iter().flatten().filter_map(|o| o.get("rule")) {
-            let Some(comment) = rule["comment"].as_str() else {
-                continue;
-            };
-            let words: Vec<&str> = comment.splitn(4, ' ').collect();
-            if words[0] != end.interface.as_str() {
-                continue;
-            }
-            let packets =
-                rule["expr"].as_array().unwrap().iter().find_map(|e| e["counter"]["packets"].as_u64()).unwrap_or(0);
-            all.push(AclCounter {
-                direction: if words[1] == "in" { Direction::In } else { Direction::Out },
-                index: words[2].parse().unwrap(),
-                rule: words[3].into(),
-                packets,
-                bytes: 0,
-            });
-        }
-        Ok(all)
+    fn acl_counters(&self, ends: &[EndRef]) -> Result<Vec<Vec<AclCounter>>> {
+        ends.iter().map(|end| self.counters_of(end)).collect()
     }
 
     fn log(&self, _node: &NodeName, _process: &str) -> Result<Vec<u8>> {

@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 
 use netloom_api::values::HostName;
 use netloom_openflow::client::Options;
+use netloom_ovs::control::Control;
 use netloom_ovsdb::{Client as Database, Config, Monitor, Operation, Snapshot, vswitch};
 use netloom_runtimes::client::Client;
 use netloom_runtimes::protocol::{NodeSpec, ProcessSpec};
 
-use super::{Datapath, space};
+use super::{Datapath, LAB, space};
 use crate::error::{Error, Result};
 
 /// Programs of a host, in the order they start.
@@ -156,12 +157,24 @@ impl Switch {
 
     /// A connection to a bridge.
     pub(super) fn openflow(&self, bridge: &str) -> Result<netloom_openflow::Client> {
-        let socket = self.socket(bridge);
-        wait_for(&socket, &self.host, DAEMONS[1])?;
-        let remote = netloom_openflow::client::Remote::Unix(socket);
-        netloom_openflow::Client::connect(remote, Options::default())
-            .map_err(|e| Error::step(format!("bridge {bridge}"), e))
+        openflow(self.socket(bridge), &self.host)
     }
+}
+
+/// A connection to the links' bridge of a host that runs, whose counters hold all that its datapath has counted.
+pub(super) fn counted(client: &mut Client, host: &HostName) -> Result<netloom_openflow::Client> {
+    let run = client.target(&space(host))?.root().join(&RUN[1..]);
+    let silent = |e| Error::step(format!("switch of host {host}"), e);
+    // Revalidators bring what the datapath has counted; this waits until they have gone through all of it.
+    Control::find(&run).and_then(|control| control.call("revalidator/wait", &[])).map_err(silent)?;
+    openflow(run.join(format!("{LAB}.mgmt")), host)
+}
+
+fn openflow(socket: PathBuf, host: &HostName) -> Result<netloom_openflow::Client> {
+    wait_for(&socket, host, DAEMONS[1])?;
+    let remote = netloom_openflow::client::Remote::Unix(socket);
+    let connected = netloom_openflow::Client::connect(remote, Options::default());
+    connected.map_err(|e| Error::step(format!("switch of host {host}"), e))
 }
 
 /// Waits until something listens on a socket.

@@ -7,7 +7,8 @@ use netloom_ovs::flows::{self, Desired, Doing};
 use netloom_plan::desired::{FabricPlan, TUNNEL_PORT};
 
 use super::rows::{UPLINK_PORT, Words};
-use super::{LAB, UNDERLAY, stitched};
+use super::{LAB, UNDERLAY, access, stitched};
+use crate::acl::on_switch;
 use crate::error::{Error, Result};
 use crate::topology::Topology;
 
@@ -30,31 +31,47 @@ fn to(port: u32) -> Action {
 /// The flows of a host's bridges, each owned by its link.
 pub(super) fn wanted(topology: &Topology<'_>, plan: &FabricPlan, host: &HostName) -> Vec<(&'static str, Desired)> {
     let mut lab = Desired::new();
+    netloom_ovs::access::want(&mut lab, &access::lists(topology, host));
     for (link, stitch) in stitched(topology) {
+        let judged = link
+            .ends
+            .iter()
+            .zip(&stitch.ends)
+            .any(|(end, port)| port.host == *host && end.acl.as_ref().is_some_and(|acl| on_switch(link, acl)));
+        // `what` comes in and goes out of `port`, when the lists let it.
+        let way = |what: Match, mut first: Vec<Action>, port: u32| {
+            let instructions = if judged {
+                netloom_ovs::access::enter(port, first)
+            } else {
+                first.push(to(port));
+                vec![Instruction::Apply(first)]
+            };
+            FlowMod { matches: what, instructions, ..FlowMod::default() }
+        };
         for (here, there) in [(0, 1), (1, 0)] {
             let (here, there) = (&stitch.ends[here], &stitch.ends[there]);
             if here.host != *host {
                 continue;
             }
             let Some(vni) = stitch.vni else {
-                lab.flow(&link.id, flow(from(here.port), vec![to(there.port)]));
+                lab.flow(&link.id, way(from(here.port), Vec::new(), there.port));
                 continue;
             };
             let Some(peer) = plan.hosts.get(&there.host) else { continue };
             let address = u32::from(peer.address.addr());
             let key = Action::set(Field::TUN_ID, vni);
-            let (out, tunnel) = match plan.tunnel {
+            let (first, port, tunnel) = match plan.tunnel {
                 Tunnel::Flow => {
-                    let out = vec![key, Action::set(Field::TUN_DST, address), to(TUNNEL_PORT)];
-                    (out, from(TUNNEL_PORT).with(Field::TUN_SRC, address))
+                    let first = vec![key, Action::set(Field::TUN_DST, address)];
+                    (first, TUNNEL_PORT, from(TUNNEL_PORT).with(Field::TUN_SRC, address))
                 }
                 Tunnel::Peer => {
                     let port = TUNNEL_PORT + peer.number;
-                    (vec![key, to(port)], from(port))
+                    (vec![key], port, from(port))
                 }
             };
-            lab.flow(&link.id, flow(from(here.port), out));
-            lab.flow(&link.id, flow(tunnel.with(Field::TUN_ID, vni), vec![to(here.port)]));
+            lab.flow(&link.id, way(from(here.port), first, port));
+            lab.flow(&link.id, way(tunnel.with(Field::TUN_ID, vni), Vec::new(), here.port));
         }
     }
     let mut all = vec![(LAB, lab)];
@@ -74,7 +91,7 @@ fn step(error: netloom_ovs::Error) -> Error {
 /// What differs from what a bridge has, in words.
 pub(super) fn difference(client: &Client, wanted: &Desired) -> Result<Words> {
     let difference = flows::difference(client, wanted).map_err(step)?;
-    let link = |owner: &String| owner != OWN;
+    let link = |owner: &String| owner != OWN && owner != netloom_ovs::access::TABLES;
     let differs = difference.differs.into_iter().map(|differs| {
         let sign = match differs.doing {
             Doing::Add => "+",

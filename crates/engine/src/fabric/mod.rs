@@ -11,11 +11,13 @@
 //! | the daemons, and connections to them | [`daemons`] |
 //! | bridges and ports, as rows of the database | [`rows`] |
 //! | flows | [`flows`] |
+//! | access lists, as flows | [`access`] |
 //! | the network between the hosts | [`underlay`] |
 //! | carrier of one end follows the other | `netloom_relay::carrier` |
 //!
 //! Everything is compared with what is there and only the difference is made, on `up` as on `apply`.
 
+mod access;
 mod daemons;
 mod flows;
 mod rows;
@@ -40,6 +42,7 @@ use crate::network::Have;
 use crate::spaces::Spaces;
 use crate::topology::Topology;
 
+pub(crate) use access::Counters;
 pub(crate) use daemons::{DAEMONS, require};
 
 /// The first letter of what the keeper calls a host's namespace and node. No node is called so.

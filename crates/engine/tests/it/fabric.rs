@@ -13,6 +13,7 @@ use serde_json::Value;
 use crate::lab::{end, options, sh, start};
 use crate::routers::planned;
 
+mod access;
 mod life;
 
 /// Three devices, two on one host and one on another.

@@ -224,11 +224,11 @@ fn an_access_list_counts_what_it_denies() {
     let output =
         lab.exec("a", &words("timeout 1 bash -c cat</dev/tcp/10.0.0.2/23"), &netloom_engine::ExecOptions::default());
     assert!(!output.unwrap().success());
-    let counters = lab.acl_counters(&"b:eth1".parse().unwrap()).unwrap();
+    let counters = lab.acl_counters(&["b:eth1".parse().unwrap()]).unwrap().concat();
     let of = |rule: &str| counters.iter().find(|c| c.rule == rule).unwrap_or_else(|| panic!("{counters:?}")).packets;
     assert!(of("allow icmp") + of("(stateful replies)") >= 2, "{counters:?}");
     assert!(of("deny 23/tcp") >= 1, "{counters:?}");
-    assert!(lab.acl_counters(&"a:eth1".parse().unwrap()).unwrap().is_empty());
+    assert!(lab.acl_counters(&["a:eth1".parse().unwrap()]).unwrap().concat().is_empty());
     end(lab, &options);
 }
 

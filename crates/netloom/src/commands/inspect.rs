@@ -68,7 +68,7 @@ fn end(lab: &Lab, end: &EndRef) -> Result<Value> {
     let stats = lab.link_stats(end)?;
     Ok(
         json!({"end": end, "link": link.id, "peer": peer.end(), "ifindex": plan.ifindex, "mac": plan.mac, "mtu": link.mtu, "addresses": plan.addresses,
-              "declaredUp": plan.up, "impair": lab.impairment(end)?, "acl": lab.acl_counters(end)?, "stats": stats}),
+              "declaredUp": plan.up, "impair": lab.impairment(end)?, "acl": lab.acl_counters(std::slice::from_ref(end))?.concat(), "stats": stats}),
     )
 }
 

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use netloom_openflow::{Client, Field, FlowMod, Match, Version};
-use netloom_ovs::access::{Line, Lists, Way, enter, owner, want};
-use netloom_ovs::flows::{Desired, counters, reconcile};
+use netloom_ovs::access::{Line, Lists, Way, counted, enter, want};
+use netloom_ovs::flows::{Desired, reconcile};
 use netloom_testkit::oracle::eventually;
 use netloom_testkit::{Ovs, needs};
 
@@ -38,7 +38,7 @@ fn set(client: &Client, stateful: Option<u16>, egress: &[&str], ingress: &[&str]
         let matches = Match::any().with(Field::IN_PORT, here);
         desired.flow("link", FlowMod { matches, instructions: enter(there, Vec::new()), ..FlowMod::default() });
     }
-    let lists = Lists { name: "a:eth1".into(), port: 1, stateful, egress: lines(egress), ingress: lines(ingress) };
+    let lists = Lists { owner: "link".into(), port: 1, stateful, egress: lines(egress), ingress: lines(ingress) };
     want(&mut desired, &[lists]);
     let report = reconcile(client, &desired).unwrap();
     assert!(report.refused.is_empty(), "{:?}", report.refused);
@@ -150,16 +150,18 @@ fn every_line_has_a_counter_of_its_own() {
     needs!(ovs_vswitchd);
     let ovs = begin();
     let client = client(&ovs, Version::V15);
-    let desired = set(&client, None, &["allow tcp 443", "deny tcp 1000-2000", "deny any"], &[]);
+    set(&client, None, &["allow tcp 443", "deny tcp 1000-2000", "deny any"], &[]);
     for port in [443, 1000, 1999, 23, 23, 23] {
         receive(&ovs, port);
     }
-    let count = || {
-        let counts = counters(&client, &desired).unwrap();
-        [0, 1, 2].map(|line| counts[&owner("a:eth1", Way::Out, Some(line))].packets)
+    let asked = || {
+        let counts = counted(&client, 1).unwrap();
+        counts.iter().map(|count| (count.way, count.line, count.packets)).collect::<Vec<_>>()
     };
+    let wanted = [(Way::Out, Some(0), 1), (Way::Out, Some(1), 2), (Way::Out, Some(2), 3)];
     // The switch asks its datapath twice a second.
-    assert!(eventually(Duration::from_secs(10), || count() == [1, 2, 3]), "{:?}", count());
+    assert!(eventually(Duration::from_secs(10), || asked() == wanted), "{:?}", asked());
+    assert_eq!(counted(&client, 2).unwrap(), []);
 }
 
 /// A packet in the words of a datapath.
