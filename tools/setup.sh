@@ -22,6 +22,8 @@ TEST=(
   ansible-core
   # Open vSwitch: the tests start their own ovsdb-server and ovs-vswitchd, in a directory of their own.
   openvswitch-switch openvswitch-common
+  # Who is at the other end of a wire, seen by somebody else: run inside labs.
+  lldpd
   # A second kernel, for what this one may lack (netem): `cargo dev vm`.
   qemu-system-x86 busybox-static kmod xz-utils
   # A bare machine, to prove this very script: `cargo dev setup-proof`.

@@ -49,7 +49,7 @@ fn every_example_is_tested_here() {
     let mut names: Vec<String> =
         fs::read_dir(root().join("examples")).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
-    assert_eq!(names, ["acl-change-window", "clos-bgp", "ospf-ring", "wan-impairment"]);
+    assert_eq!(names, ["acl-change-window", "clos-bgp", "ospf-ring", "ovs-triangle", "wan-impairment"]);
     for name in names {
         assert!(root().join("examples").join(&name).join("README.md").is_file(), "{name} has no README");
     }
@@ -127,6 +127,34 @@ fn a_forgotten_change_is_named() {
     let test = ran.test("the-change");
     assert_eq!(test["cause"]["kind"], "denied", "{test}");
     assert!(ran.stdout.contains("deny 8443/tcp"), "the rule is named: {}", ran.said());
+}
+
+#[test]
+fn ovs_triangle_passes_over_both_kinds_of_tunnels() {
+    needs!(root, ospfd, ovs_vswitchd, lldpd);
+    passes("ovs-triangle", &[], 6);
+    passes("ovs-triangle", &["--set", "tunnel=peer"], 6);
+}
+
+#[test]
+fn a_rule_taken_out_and_a_wire_in_the_wrong_place_are_named() {
+    needs!(root, ospfd, ovs_vswitchd, lldpd);
+    // Two ends change places: everybody still reaches everybody.
+    let ran = broken(
+        "ovs-triangle",
+        &[
+            ("\"server:eth2\", \"internet:eth2\"", "\"server:eth2\", \"internet:eth3\""),
+            ("- internet:eth1", "- internet:eth2"),
+            ("internet:eth3", "internet:eth1"),
+            ("rest: deny ", "rest: allow"),
+            ("within: 30s\n      expect:\n        - exec", "within: 5s\n      expect:\n        - exec"),
+        ],
+    );
+    assert_eq!(ran.test("wired")["status"], "passed", "{}", ran.said());
+    assert_eq!(ran.test("neighbours")["status"], "failed", "{}", ran.said());
+    let policy = ran.test("policy");
+    assert_eq!((&policy["status"], &policy["cause"]["kind"]), (&"failed".into(), &"present".into()), "{policy}");
+    assert!(policy["steps"].to_string().contains("outbound 23/tcp"), "{policy}");
 }
 
 #[test]
