@@ -35,8 +35,8 @@ impl Random {
     }
 }
 
-/// The labs: idle nodes, nodes with files and processes, a segment, a router, the management network.
-const LABS: [(&str, &str, &str); 3] = [
+/// The labs: idle nodes, nodes with files and processes, a segment, a router, the management network, switches on two hosts.
+const LABS: [(&str, &str, &str); 4] = [
     (
         "idle",
         "  nodes: {a: {}, b: {}, c: {}, d: {}}
@@ -78,7 +78,23 @@ const LABS: [(&str, &str, &str); 3] = [
   links: [[\"r1:e1\", \"r2:e1\"], [\"h:e1\", \"r1:e2\"]]
 ",
     ),
+    (
+        SWITCHED,
+        "  fabric: ovs
+  hosts: {h1: {}, h2: {}}
+  nodes: {a: {}, b: {place: h2}, c: {place: h2}}
+  links: [[\"a:e1\", \"b:e1\"], [\"b:e2\", \"c:e1\"]]
+",
+        "  fabric: {kind: ovs, tunnel: peer}
+  hosts: {h1: {}, h3: {}}
+  nodes: {a: {}, b: {place: h3}, d: {}}
+  links: [[\"a:e1\", \"b:e1\"], [\"b:e2\", \"d:e1\"]]
+",
+    ),
 ];
+
+/// The lab that needs Open vSwitch.
+const SWITCHED: &str = "switched";
 
 const TEST: &str = "  tests: [{name: alive, within: 5s, expect: [{exec: {node: NODE, command: \"true\"}}]}]\n";
 
@@ -131,7 +147,13 @@ fn chaos() {
     let seed: u64 = std::env::var("NETLOOM_CHAOS_SEED").ok().and_then(|n| n.parse().ok()).unwrap_or(1);
     let dir = tempfile::Builder::new().prefix("chaos-").tempdir_in("/var/tmp").expect("a directory");
     let _stranger = Stranger::move_in();
-    let labs: Vec<Lab> = LABS.iter().map(|(name, before, after)| prepare(dir.path(), name, before, after)).collect();
+    let no_switch = netloom_testkit::needs::missing("ovs_vswitchd");
+    if let Some(why) = &no_switch {
+        assert!(!netloom_testkit::needs::promised("ovs_vswitchd"), "ovs_vswitchd is promised here and missing: {why}");
+        println!("without {SWITCHED}: {why}");
+    }
+    let possible = LABS.iter().filter(|(name, ..)| no_switch.is_none() || *name != SWITCHED);
+    let labs: Vec<Lab> = possible.map(|(name, before, after)| prepare(dir.path(), name, before, after)).collect();
 
     let clean = Inventory::take_in(&scope()).expect("the machine can be looked at");
     let began = Instant::now();

@@ -22,6 +22,7 @@ pub(crate) const DAEMONS: [&str; 2] = ["ovsdb-server", "ovs-vswitchd"];
 const RUN: &str = "/run/openvswitch";
 /// The schema of the database (Debian, Ubuntu, Fedora).
 const SCHEMA: &str = "/usr/share/openvswitch/vswitch.ovsschema";
+const TUN: &str = "/dev/net/tun";
 const PATH: [&str; 6] = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
 /// How long a daemon may take until it listens. It takes some milliseconds, on a busy machine seconds.
 const READY: Duration = Duration::from_secs(20);
@@ -36,12 +37,26 @@ pub(crate) fn require() -> Result<()> {
     let missing = |program: &&str| !PATH.iter().any(|dir| Path::new(dir).join(program).exists());
     let lacks: Vec<&str> = ["ovsdb-tool", "ovsdb-server", "ovs-vswitchd"].into_iter().filter(missing).collect();
     if lacks.is_empty() && Path::new(SCHEMA).exists() {
-        return Ok(());
+        return if Datapath::here() == Datapath::User { tun() } else { Ok(()) };
     }
     let what = if lacks.is_empty() { SCHEMA.to_owned() } else { lacks.join(", ") };
     let reason = format!(
         "this machine has no {what}; install Open vSwitch (Debian, Ubuntu: `apt install openvswitch-switch`), or leave `fabric: ovs` out"
     );
+    Err(Error::Unsupported { what: "fabric: ovs".into(), reason })
+}
+
+/// A switch in user space makes the interfaces of its bridges with this device.
+fn tun() -> Result<()> {
+    let opened = std::fs::OpenOptions::new().read(true).write(true).open(TUN);
+    let Err(error) = opened else { return Ok(()) };
+    let remedy = match error.kind() {
+        std::io::ErrorKind::PermissionDenied => {
+            "run as root, or let everybody open it, as most systems do (`chmod 666 /dev/net/tun`)"
+        }
+        _ => "load its module (`modprobe tun`)",
+    };
+    let reason = format!("Open vSwitch in user space needs {TUN}, which cannot be opened: {error}; {remedy}");
     Err(Error::Unsupported { what: "fabric: ovs".into(), reason })
 }
 

@@ -52,9 +52,19 @@ fn make(plan: &FabricPlan, topology: &Topology<'_>, spaces: &Spaces, client: &mu
     for (host, of_host) in &plan.hosts {
         let port = PORT_IFINDEX + of_host.number;
         let inside = spaces.get(&space(host))?;
-        let whole = there.iter().any(|link| link.index == port)
-            && Rtnl::open_in(inside)?.links_without_stats()?.iter().any(|link| link.index == UPLINK_IFINDEX);
-        if !whole {
+        let mut outer = Rtnl::open_in(inside)?;
+        let halves = [
+            there.iter().any(|link| link.index == port),
+            outer.links_without_stats()?.iter().any(|link| link.index == UPLINK_IFINDEX),
+        ];
+        if halves != [true, true] {
+            // The kernel takes its time with a host that has gone: its half here may be there still.
+            for (rtnl, index) in [(&mut inner, port), (&mut outer, UPLINK_IFINDEX)] {
+                match rtnl.change(|batch| batch.delete_link(index)) {
+                    Err(error) if !error.is_not_found() => return Err(error.into()),
+                    _ => {}
+                }
+            }
             create.create_veth(
                 &VethEnd::new(UPLINK).index(UPLINK_IFINDEX).mtu(of_host.mtu).inside(inside),
                 &VethEnd::new(&name(of_host.number)).index(port).mtu(of_host.mtu).inside(&netns),
