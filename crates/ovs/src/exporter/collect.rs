@@ -19,7 +19,7 @@ use crate::exporter::page::{Admitted, OTHER, Page};
 use crate::exporter::{Options, State};
 use crate::flows::Space;
 
-/// How long a switch may take to be there, and to answer.
+/// How long a switch that was not known before may take to be there, and any to answer.
 const CONNECT: Duration = Duration::from_millis(500);
 const ANSWER: Duration = Duration::from_secs(20);
 
@@ -108,7 +108,8 @@ fn look(snapshot: &Snapshot) -> Vec<Seen> {
 
 /// Asks a bridge for all it counts; `None` when it does not answer.
 fn ask(options: &Options, state: &mut State, bridge: &str) -> Option<Told> {
-    if !state.switches.contains_key(bridge) {
+    let new = !state.switches.contains_key(bridge);
+    if new {
         let remote = Remote::Unix(options.run_dir().join(format!("{bridge}.mgmt")));
         let client = Client::start(
             remote,
@@ -121,7 +122,8 @@ fn ask(options: &Options, state: &mut State, bridge: &str) -> Option<Told> {
         state.switches.insert(bridge.to_owned(), client.ok()?);
     }
     let client = state.switches.get(bridge)?;
-    client.session(CONNECT).ok()?;
+    // One that is away is looked for all the time, by its own thread.
+    client.session(if new { CONNECT } else { Duration::ZERO }).ok()?;
     let Reply::Flow(flows) = client.ask(Request::Flow(FlowFilter::default())).ok()? else { return None };
     let owners = by_owner(&options.space, state, &flows);
     let flows = flows.len();

@@ -12,6 +12,9 @@ use crate::flows::{Desired, Doing, Report, Why};
 /// So many bad changes are left out of the whole bundle, one after another…
 const WHOLE: usize = 16;
 
+/// …unless that means to send so many changes again…
+const AGAIN: usize = 200_000;
+
 /// …and when there are more, it goes in pieces of so many, to find the others without sending everything for each.
 const PIECE: usize = 512;
 
@@ -33,7 +36,7 @@ struct Work<'a> {
 
 impl Work<'_> {
     fn run(&mut self, client: &Client) -> Result<()> {
-        let mut bad = 0;
+        let (mut bad, mut again, mut whole) = (0, 0, true);
         while let Some(piece) = self.pieces.pop_front() {
             if piece.is_empty() {
                 continue;
@@ -41,9 +44,10 @@ impl Work<'_> {
             match client.bundle(piece.iter().map(|change| &change.message)) {
                 Ok(()) => self.count(&piece),
                 Err(ClientError::Bundle { index, problem }) => {
-                    bad += 1;
+                    (bad, again) = (bad + 1, again + piece.len());
                     self.leave_out(piece, index, problem);
-                    if bad == WHOLE {
+                    if whole && (bad == WHOLE || again >= AGAIN) {
+                        whole = false;
                         self.split();
                     }
                 }

@@ -316,7 +316,8 @@ pub fn difference(client: &Client, desired: &Desired) -> Result<Difference> {
 /// Brings a switch to what it shall have: dumps what it has, compares, and sends the difference.
 ///
 /// # Errors
-/// [`Error::OpenFlow`] when the switch cannot be reached or does not answer: nothing or all of the difference was installed.
+/// [`Error::OpenFlow`] when the switch cannot be reached or does not answer: nothing or all of the difference was installed; a
+/// part of it when more than a few objects were refused, for then it goes in pieces.
 /// [`Error::Unsteady`] when it is lost again and again in the middle. What is wrong with single flows and groups is no error, but told in the
 /// [report](Report::refused).
 pub fn reconcile(client: &Client, desired: &Desired) -> Result<Report> {

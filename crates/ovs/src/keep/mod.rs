@@ -179,8 +179,10 @@ impl Shared {
                 _ => {}
             }
             if due.is_some_and(|at| at <= Instant::now()) {
-                // A switch that went away again tells when it is back.
-                due = self.work(&lock(&self.desired)).is_err().then(|| Instant::now() + RETRY);
+                // A switch that went away again tells when it is back; who drops this does not wait for it.
+                let there = self.client.session(Duration::ZERO).is_ok();
+                let failed = there && self.work(&lock(&self.desired)).is_err();
+                due = failed.then(|| Instant::now() + RETRY);
             }
         }
     }
