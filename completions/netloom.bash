@@ -43,6 +43,9 @@ _netloom() {
             netloom,exec)
                 cmd="netloom__subcmd__exec"
                 ;;
+            netloom,explain)
+                cmd="netloom__subcmd__explain"
+                ;;
             netloom,exporter)
                 cmd="netloom__subcmd__exporter"
                 ;;
@@ -125,7 +128,7 @@ _netloom() {
 
     case "${cmd}" in
         netloom)
-            opts="-o -q -v -h -V --output --color --quiet --verbose --help --version ci up apply down test probe ping ps ls inspect exec console start stop restart logs events save link capture init validate graph generate inventory names exporter doctor schema completions version help"
+            opts="-o -q -v -h -V --output --color --quiet --verbose --help --version ci up apply down test probe explain ping ps ls inspect exec console start stop restart logs events save link capture init validate graph generate inventory names exporter doctor schema completions version help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -522,6 +525,56 @@ _netloom() {
                     return 0
                     ;;
                 -w)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -f)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --name)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --set)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "table wide json yaml" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table wide json yaml" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        netloom__subcmd__explain)
+            opts="-f -o -q -v -h --from --to --file --name --set --output --color --quiet --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --to)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -41,6 +41,7 @@ complete -c netloom -n "__fish_netloom_needs_command" -f -a "apply" -d 'Change a
 complete -c netloom -n "__fish_netloom_needs_command" -f -a "down" -d 'Tear a lab down'
 complete -c netloom -n "__fish_netloom_needs_command" -f -a "test" -d 'Run the tests of the lab file on the running lab'
 complete -c netloom -n "__fish_netloom_needs_command" -f -a "probe" -d 'Try one connection between two nodes and say what became of it'
+complete -c netloom -n "__fish_netloom_needs_command" -f -a "explain" -d 'Say which way a packet would take, and which rule on which link decides'
 complete -c netloom -n "__fish_netloom_needs_command" -f -a "ping" -d 'Ping from node to node, or from every node to every other'
 complete -c netloom -n "__fish_netloom_needs_command" -f -a "ps" -d 'List running labs, or the nodes of one'
 complete -c netloom -n "__fish_netloom_needs_command" -f -a "ls" -d 'List running labs, or the nodes of one'
@@ -161,6 +162,21 @@ never\t''"
 complete -c netloom -n "__fish_netloom_using_subcommand probe" -s q -l quiet -d 'Print what was asked for, warnings and errors, and nothing else (of tests: those that did not pass, and the verdict)'
 complete -c netloom -n "__fish_netloom_using_subcommand probe" -s v -l verbose -d 'Print more: every measured value, every step'
 complete -c netloom -n "__fish_netloom_using_subcommand probe" -s h -l help -d 'Print help'
+complete -c netloom -n "__fish_netloom_using_subcommand explain" -l from -d 'The node it starts from' -r
+complete -c netloom -n "__fish_netloom_using_subcommand explain" -l to -d 'Where it goes: a node or an address' -r
+complete -c netloom -n "__fish_netloom_using_subcommand explain" -s f -l file -d 'Lab file [default: lab.yaml or netloom.yaml here]; `-` is standard input' -r
+complete -c netloom -n "__fish_netloom_using_subcommand explain" -l name -d 'Instance of the lab [default: the name in the file; without a file, the only lab that runs]' -r
+complete -c netloom -n "__fish_netloom_using_subcommand explain" -l set -d 'Set a variable of the lab file (repeatable)' -r
+complete -c netloom -n "__fish_netloom_using_subcommand explain" -s o -l output -d 'How results are printed (`wide`: more columns)' -r -f -a "table\t''
+wide\t''
+json\t''
+yaml\t''"
+complete -c netloom -n "__fish_netloom_using_subcommand explain" -l color -d 'When to use colours (`auto`: on a terminal, unless NO_COLOR is set)' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c netloom -n "__fish_netloom_using_subcommand explain" -s q -l quiet -d 'Print what was asked for, warnings and errors, and nothing else (of tests: those that did not pass, and the verdict)'
+complete -c netloom -n "__fish_netloom_using_subcommand explain" -s v -l verbose -d 'Print more: every measured value, every step'
+complete -c netloom -n "__fish_netloom_using_subcommand explain" -s h -l help -d 'Print help'
 complete -c netloom -n "__fish_netloom_using_subcommand ping" -s c -l count -d 'Probes per pair' -r
 complete -c netloom -n "__fish_netloom_using_subcommand ping" -s f -l file -d 'Lab file [default: lab.yaml or netloom.yaml here]; `-` is standard input' -r
 complete -c netloom -n "__fish_netloom_using_subcommand ping" -l name -d 'Instance of the lab [default: the name in the file; without a file, the only lab that runs]' -r

@@ -7,6 +7,7 @@
 //! | [`ask`] | single questions, without any test |
 //! | [`probe`] | one question to the network: echo, TCP, UDP, path, MTU, HTTP, DNS; the answer has a cause |
 //! | [`expect`] | one module per expectation |
+//! | [`explain`] | which way a packet would take, and which rule decides; nothing is sent |
 //! | [`traffic`] | numbered streams and what became of them |
 //! | [`fault`] | faults, the stack that puts them back, whether a stream crosses them |
 //! | [`run`] | the runner |
@@ -15,6 +16,7 @@
 pub mod ask;
 pub mod error;
 pub mod expect;
+pub mod explain;
 pub mod fault;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]

@@ -104,6 +104,8 @@ pub enum Command {
     Test(lab::Test),
     /// Try one connection between two nodes and say what became of it
     Probe(node::Probe),
+    /// Say which way a packet would take, and which rule on which link decides
+    Explain(node::Explain),
     /// Ping from node to node, or from every node to every other
     Ping(node::Ping),
     /// List running labs, or the nodes of one

@@ -33,6 +33,31 @@ pub struct Probe {
     pub lab: LabOptions,
 }
 
+/// `netloom explain`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Nothing is sent: the kernels say which way they would route, and the switches what they would do (their own trace).
+The exit code is 1 when the packet or its answer does not get through.
+
+Examples:
+  netloom explain --from h1 --to h3 tcp/23
+  netloom explain --from h1 --to 10.0.2.10 53/udp
+  netloom explain --from h1 --to h3 443/tcp -v      with the words of the switches"
+)]
+pub struct Explain {
+    /// The node it starts from
+    #[arg(long)]
+    pub from: String,
+    /// Where it goes: a node or an address
+    #[arg(long)]
+    pub to: String,
+    /// icmp, icmp6, PORT/tcp or PORT/udp (tcp/PORT and udp/PORT mean the same)
+    #[arg(default_value = "icmp")]
+    pub proto: String,
+    #[command(flatten)]
+    pub lab: LabOptions,
+}
+
 /// `netloom ping`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:

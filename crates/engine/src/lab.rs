@@ -15,6 +15,7 @@ use netloom_runtimes::rootless;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::fabric::{Crossing, Packet};
 use crate::options::RunDir;
 use crate::run::{Instance, not_up};
 use crate::spaces::held_name;
@@ -474,6 +475,15 @@ impl Lab {
             });
         }
         Ok(all)
+    }
+
+    /// What the switches of an end's link would do with a packet that leaves the end; `None` for a link without.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`], or when a switch does not answer.
+    pub fn crossing(&self, end: &EndRef, packet: &Packet) -> Result<Option<Crossing>> {
+        let (link, ..) = self.end(end)?;
+        fabric::crossing(&self.plan, link, end, packet, &mut self.client())
     }
 
     /// What a process has printed so far.

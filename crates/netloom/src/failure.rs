@@ -92,6 +92,18 @@ impl From<netloom_engine::Error> for Failure {
     }
 }
 
+impl From<netloom_check::Error> for Failure {
+    fn from(e: netloom_check::Error) -> Failure {
+        use netloom_check::Error as E;
+        match e {
+            E::Engine(e) => e.into(),
+            E::Kernel(e) => e.into(),
+            E::Nothing { .. } | E::Invalid(_) => Failure::usage(e.to_string()),
+            other => Failure::build(other.to_string()),
+        }
+    }
+}
+
 impl From<netloom_kernel::Error> for Failure {
     fn from(e: netloom_kernel::Error) -> Failure {
         netloom_engine::Error::from(e).into()

@@ -8,7 +8,7 @@
 //!      20              the lines, in order
 //!      30    entering: through the connection tracker
 //!      40              the lines
-//!      50    out of the port in reg0
+//!      50    out of the port in reg0, or what [`leave`] says
 //! ```
 //!
 //! The first line that matches decides, and what no line decides passes. IPv6 neighbour discovery (RFC 4861) always passes, and
@@ -120,12 +120,17 @@ pub fn line(table: u8, priority: u16) -> Option<(Way, Option<usize>)> {
     }
 }
 
-/// What the classifier does with a packet that is to go out of a port after it was judged. What belongs to the packet (a tunnel's key) is
-/// set before by `first`.
+/// What the classifier does with a packet that is to go out of a port after it was judged.
 #[must_use]
-pub fn enter(out: u32, mut first: Vec<Action>) -> Vec<Instruction> {
-    first.push(Action::set(Field::REG0, out));
-    vec![Instruction::Apply(first), Instruction::Goto(LEAVING[0])]
+pub fn enter(out: u32) -> Vec<Instruction> {
+    vec![Instruction::Apply(vec![Action::set(Field::REG0, out)]), Instruction::Goto(LEAVING[0])]
+}
+
+/// What is done with such packets in the end, in place of going out of that port: for those that go into a tunnel, whose key and destination
+/// are set here. Set before the tracker, `ofproto/trace` takes the destination for this switch's own address when the packet comes back.
+#[must_use]
+pub fn leave(what: Match, actions: Vec<Action>) -> FlowMod {
+    flow(OUT, 1, what, vec![Instruction::Apply(actions)])
 }
 
 /// Wants the lists of these ports, and the way through the tables.

@@ -178,11 +178,20 @@ impl Switch {
 
 /// A connection to the links' bridge of a host that runs, whose counters hold all that its datapath has counted.
 pub(super) fn counted(client: &mut Client, host: &HostName) -> Result<netloom_openflow::Client> {
-    let run = client.target(&space(host))?.root().join(&RUN[1..]);
     let silent = |e| Error::step(format!("switch of host {host}"), e);
     // Revalidators bring what the datapath has counted; this waits until they have gone through all of it.
-    Control::find(&run).and_then(|control| control.call("revalidator/wait", &[])).map_err(silent)?;
-    openflow(run.join(format!("{LAB}.mgmt")), host)
+    control(client, host)?.call("revalidator/wait", &[]).map_err(silent)?;
+    openflow(run_directory(client, host)?.join(format!("{LAB}.mgmt")), host)
+}
+
+/// The control socket of a host's switch.
+pub(super) fn control(client: &mut Client, host: &HostName) -> Result<Control> {
+    let found = Control::find(&run_directory(client, host)?);
+    found.map_err(|e| Error::step(format!("switch of host {host}"), e))
+}
+
+fn run_directory(client: &mut Client, host: &HostName) -> Result<PathBuf> {
+    Ok(client.target(&space(host))?.root().join(&RUN[1..]))
 }
 
 fn openflow(socket: PathBuf, host: &HostName) -> Result<netloom_openflow::Client> {

@@ -3,6 +3,7 @@
 use netloom_api::lab::Tunnel;
 use netloom_api::values::HostName;
 use netloom_openflow::{Action, Client, Field, FlowMod, Instruction, Match, PortNo};
+use netloom_ovs::access as access_flows;
 use netloom_ovs::flows::{self, Desired, Doing};
 use netloom_plan::desired::{FabricPlan, TUNNEL_PORT};
 
@@ -31,22 +32,26 @@ fn to(port: u32) -> Action {
 /// The flows of a host's bridges, each owned by its link.
 pub(super) fn wanted(topology: &Topology<'_>, plan: &FabricPlan, host: &HostName) -> Vec<(&'static str, Desired)> {
     let mut lab = Desired::new();
-    netloom_ovs::access::want(&mut lab, &access::lists(topology, host));
+    access_flows::want(&mut lab, &access::lists(topology, host));
     for (link, stitch) in stitched(topology) {
         let judged = link
             .ends
             .iter()
             .zip(&stitch.ends)
             .any(|(end, port)| port.host == *host && end.acl.as_ref().is_some_and(|acl| on_switch(link, acl)));
-        // `what` comes in and goes out of `port`, when the lists let it.
-        let way = |what: Match, mut first: Vec<Action>, port: u32| {
-            let instructions = if judged {
-                netloom_ovs::access::enter(port, first)
-            } else {
-                first.push(to(port));
-                vec![Instruction::Apply(first)]
-            };
-            FlowMod { matches: what, instructions, ..FlowMod::default() }
+        // `what` comes in and goes out of `port`, when the lists let it, with `last` done to it.
+        let mut way = |what: Match, mut last: Vec<Action>, port: u32| {
+            let plain = last.is_empty();
+            last.push(to(port));
+            if !judged {
+                lab.flow(&link.id, flow(what, last));
+                return;
+            }
+            let instructions = access_flows::enter(port);
+            lab.flow(&link.id, FlowMod { matches: what.clone(), instructions, ..FlowMod::default() });
+            if !plain {
+                lab.flow(&link.id, access_flows::leave(what, last));
+            }
         };
         for (here, there) in [(0, 1), (1, 0)] {
             let (here, there) = (&stitch.ends[here], &stitch.ends[there]);
@@ -54,24 +59,24 @@ pub(super) fn wanted(topology: &Topology<'_>, plan: &FabricPlan, host: &HostName
                 continue;
             }
             let Some(vni) = stitch.vni else {
-                lab.flow(&link.id, way(from(here.port), Vec::new(), there.port));
+                way(from(here.port), Vec::new(), there.port);
                 continue;
             };
             let Some(peer) = plan.hosts.get(&there.host) else { continue };
             let address = u32::from(peer.address.addr());
             let key = Action::set(Field::TUN_ID, vni);
-            let (first, port, tunnel) = match plan.tunnel {
+            let (last, port, tunnel) = match plan.tunnel {
                 Tunnel::Flow => {
-                    let first = vec![key, Action::set(Field::TUN_DST, address)];
-                    (first, TUNNEL_PORT, from(TUNNEL_PORT).with(Field::TUN_SRC, address))
+                    let last = vec![key, Action::set(Field::TUN_DST, address)];
+                    (last, TUNNEL_PORT, from(TUNNEL_PORT).with(Field::TUN_SRC, address))
                 }
                 Tunnel::Peer => {
                     let port = TUNNEL_PORT + peer.number;
                     (vec![key], port, from(port))
                 }
             };
-            lab.flow(&link.id, way(from(here.port), first, port));
-            lab.flow(&link.id, way(tunnel.with(Field::TUN_ID, vni), Vec::new(), here.port));
+            way(from(here.port), last, port);
+            way(tunnel.with(Field::TUN_ID, vni), Vec::new(), here.port);
         }
     }
     let mut all = vec![(LAB, lab)];
@@ -91,7 +96,7 @@ fn step(error: netloom_ovs::Error) -> Error {
 /// What differs from what a bridge has, in words.
 pub(super) fn difference(client: &Client, wanted: &Desired) -> Result<Words> {
     let difference = flows::difference(client, wanted).map_err(step)?;
-    let link = |owner: &String| owner != OWN && owner != netloom_ovs::access::TABLES;
+    let link = |owner: &String| owner != OWN && owner != access_flows::TABLES;
     let differs = difference.differs.into_iter().map(|differs| {
         let sign = match differs.doing {
             Doing::Add => "+",

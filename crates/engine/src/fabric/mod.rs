@@ -12,12 +12,14 @@
 //! | bridges and ports, as rows of the database | [`rows`] |
 //! | flows | [`flows`] |
 //! | access lists, as flows | [`access`] |
+//! | what the switches would do with a packet | [`crossing`] |
 //! | the network between the hosts | [`underlay`] |
 //! | carrier of one end follows the other | `netloom_relay::carrier` |
 //!
 //! Everything is compared with what is there and only the difference is made, on `up` as on `apply`.
 
 mod access;
+mod crossing;
 mod daemons;
 mod flows;
 mod rows;
@@ -43,6 +45,8 @@ use crate::spaces::Spaces;
 use crate::topology::Topology;
 
 pub(crate) use access::Counters;
+pub(crate) use crossing::crossing;
+pub use crossing::{Crossing, Packet, Ruling};
 pub(crate) use daemons::{DAEMONS, require};
 
 /// The first letter of what the keeper calls a host's namespace and node. No node is called so.

@@ -421,6 +421,18 @@ pub(super) fn family(v6: bool) -> u8 {
     (if v6 { libc::AF_INET6 } else { libc::AF_INET }) as u8
 }
 
+/// What [`super::Rtnl::route_to`] asks: `struct rtmsg` and the packet's addresses.
+pub(super) fn lookup(w: &mut Writer, target: IpAddr, from: Option<(IpAddr, u32)>) {
+    let length = |address: IpAddr| if address.is_ipv6() { 128 } else { 32 };
+    let source = from.map_or(0, |(source, _)| length(source));
+    w.raw(&[family(target.is_ipv6()), length(target), source, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    ip_attr(w, RTA_DST, target);
+    if let Some((source, index)) = from {
+        ip_attr(w, RTA_SRC, source);
+        w.attr_u32(RTA_IIF, index);
+    }
+}
+
 fn ip_attr(w: &mut Writer, kind: u16, address: IpAddr) {
     match address {
         IpAddr::V4(address) => w.attr(kind, &address.octets()),

@@ -74,6 +74,8 @@ pub(crate) const IFA_F_PERMANENT: u32 = 0x80;
 pub(crate) const IFA_F_NOPREFIXROUTE: u32 = 0x200;
 
 pub(crate) const RTA_DST: u16 = 1;
+pub(crate) const RTA_SRC: u16 = 2;
+pub(crate) const RTA_IIF: u16 = 3;
 pub(crate) const RTA_OIF: u16 = 4;
 pub(crate) const RTA_GATEWAY: u16 = 5;
 pub(crate) const RTA_PRIORITY: u16 = 6;

@@ -33,6 +33,7 @@ mod link;
 mod monitor;
 pub mod tc;
 
+use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use crate::error::Result;
@@ -172,6 +173,20 @@ impl Rtnl {
             Err(error) if v6 && error.errno() == Some(libc::EOPNOTSUPP) => Ok(Vec::new()),
             other => other,
         }
+    }
+
+    /// The route that the kernel chooses for a packet to `target`: of this namespace's own, or of one from the address `from.0` that enters by
+    /// the interface with index `from.1` and is not for an address of this namespace.
+    ///
+    /// # Errors
+    /// `ENETUNREACH`, `EHOSTUNREACH` (for a packet that enters also: this namespace does not forward), `EACCES` and `EINVAL` where the route
+    /// drops, `EXDEV` where the way back to `from` does not lead there.
+    pub fn route_to(&mut self, target: IpAddr, from: Option<(IpAddr, u32)>) -> Result<Route> {
+        let mut batch = Batch::new();
+        let message = batch.begin(RTM_GETROUTE, 0, format!("find the route to {target}"));
+        addr::lookup(&mut batch.writer, target, from);
+        batch.end(message);
+        self.socket.get(batch, dump::route)
     }
 
     /// The ARP and neighbour-discovery tables.

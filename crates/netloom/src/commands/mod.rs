@@ -6,6 +6,7 @@ mod ci;
 mod doctor;
 mod down;
 mod exec;
+mod explain;
 mod exporter;
 mod generate;
 mod graph;
@@ -38,6 +39,7 @@ pub(crate) fn run(context: &Context, command: Command) -> Result<u8> {
         Command::Down(args) => down::run(context, &args)?,
         Command::Test(args) => test::run(context, &args)?,
         Command::Probe(args) => probe::probe(context, &args)?,
+        Command::Explain(args) => explain::run(context, &args)?,
         Command::Ping(args) => probe::ping(context, &args)?,
         Command::Ps(args) => ps::run(context, &args)?,
         Command::Inspect(args) => inspect::run(context, &args)?,

@@ -3,6 +3,7 @@
 
 mod command;
 mod examples;
+mod explain;
 mod exporter;
 mod fails;
 mod interrupt;

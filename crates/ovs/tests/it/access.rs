@@ -36,7 +36,7 @@ fn set(client: &Client, stateful: Option<u16>, egress: &[&str], ingress: &[&str]
     let mut desired = Desired::new();
     for (here, there) in [(1_u32, 2_u32), (2, 1)] {
         let matches = Match::any().with(Field::IN_PORT, here);
-        desired.flow("link", FlowMod { matches, instructions: enter(there, Vec::new()), ..FlowMod::default() });
+        desired.flow("link", FlowMod { matches, instructions: enter(there), ..FlowMod::default() });
     }
     let lists = Lists { owner: "link".into(), port: 1, stateful, egress: lines(egress), ingress: lines(ingress) };
     want(&mut desired, &[lists]);
