@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`up`], [`apply`], [`difference`], [`down`], [`list`] | whole labs |
 //! | [`Lab`] | one running lab: namespaces, commands, FRR, counters, start/stop, links, faults |
+//! | [`switches`] | the switches of this machine, looked at for what silently does not pass |
 //! | [`Packet`], [`Crossing`] | what the switches of a link would do with a packet |
 //! | [`Event`] | progress of the above, to a callback |
 //! | [`Change`] | one difference between what runs and what is wanted |
@@ -39,7 +40,7 @@ pub use apply::{apply, difference};
 
 pub use error::{Error, Result};
 pub use event::{Event, Phase};
-pub use fabric::{Crossing, Packet, Ruling};
+pub use fabric::{Crossing, Kind, Packet, Ruling, SwitchHealth, Trap, switches};
 pub use faults::Undo;
 pub use lab::{
     AclCounter, Direction, EventStream, ExecOptions, Lab, LinkStatus, NodeState, NodeStatus, Output, ProcessStatus,

@@ -20,6 +20,8 @@ pub struct Card {
     /// Whether what is behind it leaves checksums and large segments to it: `tx` of ethtool(8) at the other end of the veth. `None`: that end
     /// cannot be seen from here.
     pub offload: Option<bool>,
+    /// What comes from it may go into a tunnel of its bridge. True unless it is known that it does not.
+    pub tunnelled: bool,
 }
 
 /// Which trap.
@@ -120,13 +122,13 @@ fn interfaces(snapshot: &Snapshot, bridge: &Bridge) -> Result<Vec<Interface>, Ma
 
 fn offload(bridge: &str, interface: &Interface, card: Card, tso: bool, tunnel: Option<&Interface>) -> Option<Trap> {
     let place = format!("bridge {bridge}, port {}", interface.name);
-    let sure = if card.offload.is_some() { "" } else { ", if what is behind it has offloads on," };
-    match (tso, tunnel) {
+    let sure = if card.offload.is_some() { "" } else { " if what is behind it has offloads on" };
+    match (tso, tunnel.filter(|_| card.tunnelled)) {
         (false, _) => Some(Trap {
             kind: Kind::OffloadWithoutTso,
             place,
             what: format!(
-                "pings pass and TCP does not{sure} for the userspace datapath takes segments from a veth whose checksum nobody has made"
+                "pings pass and TCP does not{sure}: the userspace datapath takes segments from a veth whose checksum nobody has made"
             ),
             remedy: "turn it off at the far end (`ethtool -K IF tx off`), or set `other_config:userspace-tso-enable=true` on Open_vSwitch and restart ovs-vswitchd"
                 .into(),
@@ -135,7 +137,7 @@ fn offload(bridge: &str, interface: &Interface, card: Card, tso: bool, tunnel: O
             kind: Kind::OffloadIntoTunnel,
             place,
             what: format!(
-                "TCP into tunnel {} is lost{sure} for the userspace datapath of 3.1 drops segments whose checksum is left to a card when they go into a tunnel",
+                "TCP into tunnel {} is lost{sure}: the userspace datapath of 3.1 drops segments whose checksum is left to a card when they go into a tunnel",
                 tunnel.name
             ),
             remedy: "turn it off at the far end of those ports whose packets go into the tunnel (`ethtool -K IF tx off`)".into(),

@@ -147,6 +147,11 @@ impl Switch {
         Ok(Switch { database, root, host: host.clone() })
     }
 
+    /// The directory of its sockets.
+    pub(super) fn run(&self) -> PathBuf {
+        self.root.join(&RUN[1..])
+    }
+
     pub(super) fn snapshot(&self) -> Snapshot {
         self.database.snapshot()
     }

@@ -13,6 +13,7 @@
 //! | flows | [`flows`] |
 //! | access lists, as flows | [`access`] |
 //! | what the switches would do with a packet | [`crossing`] |
+//! | what silently does not pass | [`doctor`] |
 //! | the network between the hosts | [`underlay`] |
 //! | carrier of one end follows the other | `netloom_relay::carrier` |
 //!
@@ -21,6 +22,7 @@
 mod access;
 mod crossing;
 mod daemons;
+mod doctor;
 mod flows;
 mod rows;
 mod underlay;
@@ -48,6 +50,7 @@ pub(crate) use access::Counters;
 pub(crate) use crossing::crossing;
 pub use crossing::{Crossing, Packet, Ruling};
 pub(crate) use daemons::{DAEMONS, require};
+pub use doctor::{Kind, SwitchHealth, Trap, switches};
 
 /// The first letter of what the keeper calls a host's namespace and node. No node is called so.
 const MARK: char = '@';

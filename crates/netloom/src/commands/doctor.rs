@@ -19,6 +19,7 @@ pub(crate) fn run(context: &Context, args: &Doctor) -> Result<Exit> {
     let found = features::probe_all();
     progress.finish();
     let frr = host::frr();
+    let switches = netloom_engine::switches(&context.run_dir);
     // With a lab file: is there room for that lab?
     let (needs, ends) = match args.lab.file() {
         None => (Vec::new(), 0),
@@ -35,7 +36,7 @@ pub(crate) fn run(context: &Context, args: &Doctor) -> Result<Exit> {
     if t.format.is_machine() {
         t.document(&json!({
             "kernel": machine::kernel_release(), "processors": machine::cpus(), "memory": machine::memory().ok(), "root": netloom_kernel::process::is_root(),
-            "features": found, "needs": needs, "neighbours": {"ipv4": ipv4, "ipv6": ipv6},
+            "features": found, "switches": switches, "needs": needs, "neighbours": {"ipv4": ipv4, "ipv6": ipv6},
             "frr": frr.as_ref().map(|f| json!({"version": format!("{}.{}", f.version.0, f.version.1), "directory": f.directory, "daemons": f.daemons})),
         }));
         return Ok(exit);
@@ -77,6 +78,18 @@ pub(crate) fn run(context: &Context, args: &Doctor) -> Result<Exit> {
     let (means, remedy) = admission::neighbours_mean([ipv4, ipv6], ends);
     let mark = if remedy.is_none() { Mark::Fine } else { Mark::Absent };
     line(context, mark, "neighbours", "large labs in which everyone talks", &means, &remedy.unwrap_or_default());
+    for switch in &switches {
+        // Who starts the daemon may say its version.
+        let version = switch.version.as_ref().map_or_else(String::new, |version| format!("{version}, "));
+        let says = format!("{version}bridges: {}", switch.bridges.join(", "));
+        match &switch.error {
+            Some(error) => line(context, Mark::Absent, "open vswitch", &switch.place, error, "see its logs"),
+            None => line(context, Mark::Fine, "open vswitch", &switch.place, &says, ""),
+        }
+        for trap in &switch.traps {
+            line(context, Mark::Absent, "  trap", &trap.place, &trap.what, &trap.remedy);
+        }
+    }
     for n in &needs {
         line(context, if n.fits() { Mark::Fine } else { Mark::Missing }, "room", "the lab", &n.sentence(), n.remedy);
     }

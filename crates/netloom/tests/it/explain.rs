@@ -104,6 +104,32 @@ fn lists_on_switches() {
 }
 
 #[test]
+fn doctor_shows_traps_of_switches() {
+    needs!(root, netns, bridge, ovs_vswitchd, ethtool);
+    let place = Place::new();
+    let hosts = "  fabric: ovs\n  hosts: {h1: {}, h2: {}}\n";
+    let lab = LAB.replace("FABRIC", hosts).replace("NAME", "traps").replace("PLACE", "place: h2");
+    fs::write(place.path("lab.yaml"), lab).unwrap();
+    assert!(place.netloom(&["up", "lab.yaml"]).status.success());
+    let traps = || {
+        let out = place.netloom(&["doctor", "-o", "json"]);
+        let json: Value = serde_json::from_slice(&out.stdout).unwrap_or_else(|e| panic!("{e}: {out:?}"));
+        let ours = |switch: &&Value| switch["place"].as_str().unwrap().starts_with("lab traps");
+        let switches: Vec<Value> = json["switches"].as_array().unwrap().iter().filter(ours).cloned().collect();
+        assert_eq!(switches.len(), 2, "{json}");
+        assert!(switches.iter().all(|switch| switch["error"].is_null()), "{switches:?}");
+        switches.iter().flat_map(|switch| switch["traps"].as_array().unwrap().clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(traps(), Vec::<Value>::new());
+    let on = ["exec", "--name", "traps", "fw", "--", "ethtool", "-K", "eth2", "tx", "on"];
+    assert!(place.netloom(&on).status.success());
+    let found = traps();
+    assert_eq!((found.len(), &found[0]["kind"]), (1, &"offload-into-tunnel".into()), "{found:?}");
+    assert_eq!(found[0]["place"], "bridge lab, port fw_eth2");
+    assert!(place.netloom(&["down", "--name", "traps"]).status.success());
+}
+
+#[test]
 fn mistakes_name_what_there_is() {
     needs!(root, netns);
     let place = Place::new();

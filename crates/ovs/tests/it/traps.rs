@@ -37,7 +37,7 @@ fn every_trap_is_found_and_its_remedy_ends_it() {
             serde_json::from_str(&run(&netns, &format!("ip -j -d link show dev {name}")).ok()?).ok()?;
         let veth = link[0]["linkinfo"]["info_kind"] == "veth";
         let far = veth.then(|| ip(&format!("ethtool -k {name}-far")).contains("tx-checksumming: on"));
-        Some(Card { mtu: u32::try_from(link[0]["mtu"].as_u64()?).ok()?, veth, offload: far })
+        Some(Card { mtu: u32::try_from(link[0]["mtu"].as_u64()?).ok()?, veth, offload: far, tunnelled: true })
     };
     let groups = || {
         let Reply::GroupDesc(groups) = client(&ovs, Version::V15).ask(Request::GroupDesc(group::ALL_GROUPS)).unwrap()
