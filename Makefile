@@ -49,14 +49,13 @@ test-setup: setup ## Prove the set-up on a bare Debian made by debootstrap (a mi
 	$(CARGO) dev setup-proof $(PROOF)
 
 bench: setup-bench build ## Measure against the floor, ip, mininet and hand-made links; fails below the goals
-	$(CARGO) dev bench
+	$(CARGO) run --quiet --release --locked --package netloom-dev -- bench
 
-soak: setup ## Repeat the chaos tests with many more seeded kills (SOAK=runs), and fuzz for long
-	NETLOOM_CHAOS=$(or $(SOAK),2000) $(CARGO) test --workspace --locked $(RUNNER) -- chaos --nocapture
-	FUZZ_SECONDS=$(or $(FUZZ_SECONDS),600) tools/fuzz.sh
+soak: setup ## Repeat the chaos tests with many more kills (SOAK=runs), fuzz each reader for an hour (FUZZ_SECONDS); writes benches/SOAK.md
+	SOAK=$(or $(SOAK),2000) FUZZ_SECONDS=$(or $(FUZZ_SECONDS),3600) FUZZ_JOBS=$(or $(FUZZ_JOBS),2) tools/soak.sh $(RUNNER)
 
-fuzz: ## Feed every reader of foreign bytes with made-up ones (FUZZ_SECONDS each, 60; FUZZ=targets)
-	FUZZ_SECONDS=$(or $(FUZZ_SECONDS),60) tools/fuzz.sh $(FUZZ)
+fuzz: ## Feed every reader of foreign bytes with made-up ones (FUZZ_SECONDS each, 60; FUZZ=targets; FUZZ_JOBS at once)
+	FUZZ_SECONDS=$(or $(FUZZ_SECONDS),60) FUZZ_JOBS=$(or $(FUZZ_JOBS),1) tools/fuzz.sh $(FUZZ)
 
 gates: ## The fast gates: formatting, clippy, direction of the crates, generated files
 	$(CARGO) fmt --all --check
