@@ -1,4 +1,4 @@
-//! `cargo dev bench`: netloom against the floor, `ip`, mininet and hand-made links.
+//! `cargo dev bench`: netloom against the floor, `ip`, mininet, hand-made links and the programs of Open vSwitch.
 //!
 //! What is compared runs interleaved in one session, in turns that start with the other side every
 //! second round; the medians and their ratio are kept. A goal that is missed, or that could not
@@ -6,6 +6,7 @@
 
 mod lab;
 mod machine;
+mod ovs;
 mod report;
 mod rows;
 mod scenarios;
@@ -29,7 +30,7 @@ pub(crate) struct Options {
     /// Nodes of the large ring.
     #[arg(long, default_value_t = 1000)]
     nodes: usize,
-    /// Run only these (repeatable): create, ring300, wire, relay, memory.
+    /// Run only these (repeatable): create, ring300, wire, relay, memory, ovs.
     #[arg(long)]
     only: Vec<String>,
     /// The command to measure.

@@ -96,6 +96,7 @@ fn written(value: Option<f64>, unit: Unit) -> String {
         Unit::Nanoseconds => format!("{value:.0} ns"),
         Unit::Gigabits => format!("{value:.1}"),
         Unit::Kibibytes => format!("{value:.0} KiB"),
+        Unit::Count => format!("{value:.0}"),
     }
 }
 

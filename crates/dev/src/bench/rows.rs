@@ -24,6 +24,8 @@ pub(crate) enum Unit {
     Nanoseconds,
     Gigabits,
     Kibibytes,
+    /// A number of something.
+    Count,
 }
 
 struct Definition {
@@ -103,6 +105,21 @@ const ROWS: &[Definition] = &[
     alone("relay", "10 ms delay: error of the 99th percentile, ns", "netloom.relay.error-p99", Unit::Nanoseconds, Goal::Report),
     in_unit(row("memory", "memory per idle node, KiB", "netloom.memory.idle", ("the floor", "floor.memory.idle"), Goal::Report), Unit::Kibibytes),
     alone("memory", "memory per FRR node with bgpd, KiB", "netloom.memory.frr", Unit::Kibibytes, Goal::Report),
+    row("ovs", "an internal port until ovs-vswitchd has applied it, bridge of 2 ports", "ovs.port.internal.2", ("ovs-vsctl", "vsctl.port.internal.2"), Goal::FasterBy(4.0)),
+    row("ovs", "an internal port until applied, bridge of 200 ports", "ovs.port.internal.200", ("ovs-vsctl", "vsctl.port.internal.200"), Goal::FasterBy(2.0)),
+    row("ovs", "a veth made beforehand until applied, bridge of 2 ports", "ovs.port.veth.2", ("ovs-vsctl", "vsctl.port.veth.2"), Goal::FasterBy(1.8)),
+    row("ovs", "a veth made beforehand until applied, bridge of 200 ports", "ovs.port.veth.200", ("ovs-vsctl", "vsctl.port.veth.200"), Goal::FasterBy(1.8)),
+    row("ovs", "40 internal ports by 40 callers at once, applied", "ovs.crowd", ("40 × ovs-vsctl, one after another", "vsctl.crowd"), Goal::FasterBy(20.0)),
+    row("ovs", "10,000 flows in one bundle, 2 ports", "ovs.bundle.10k", ("ovs-ofctl --bundle add-flows", "ofctl.bundle.10k"), Goal::FasterBy(1.0)),
+    row("ovs", "100,000 flows in one bundle, 2 ports", "ovs.bundle.100k", ("ovs-ofctl --bundle add-flows", "ofctl.bundle.100k"), Goal::FasterBy(1.0)),
+    row("ovs", "10,000 flows, each for itself, 2 ports", "ovs.flows.10k", ("ovs-ofctl --bundle add-flows", "ofctl.bundle.10k"), Goal::FasterBy(1.2)),
+    row("ovs", "100,000 flows, each for itself, 2 ports", "ovs.flows.100k", ("ovs-ofctl --bundle add-flows", "ofctl.bundle.100k"), Goal::FasterBy(1.2)),
+    row("ovs", "10,000 flows, each for itself, 2 ports", "ovs.flows.10k", ("ovs-ofctl add-flows", "ofctl.flows.10k"), Goal::FasterBy(1.2)),
+    row("ovs", "100,000 flows, each for itself, 2 ports", "ovs.flows.100k", ("ovs-ofctl add-flows", "ofctl.flows.100k"), Goal::FasterBy(1.2)),
+    row("ovs", "dump and decode of 100,000 flows", "ovs.dump", ("ovs-ofctl dump-flows", "ofctl.dump"), Goal::FasterBy(2.0)),
+    alone("ovs", "decode of a flow-stats reply of 400 flows: messages/s", "ovs.decode.messages", Unit::Count, Goal::Report),
+    alone("ovs", "the same: flows/s", "ovs.decode.flows", Unit::Count, Goal::Report),
+    alone("ovs", "the same: allocations per message", "ovs.decode.allocations", Unit::Count, Goal::Report),
 ];
 
 /// The rows of the wanted scenarios with what was measured.

@@ -14,13 +14,28 @@ use super::{Bench, Samples, machine};
 type Scenario = fn(&Bench, &mut Samples);
 
 /// Every scenario by the name `--only` takes.
-pub(crate) const ALL: [(&str, Scenario); 5] =
-    [("create", create), ("ring300", ring300), ("wire", wire), ("relay", relay), ("memory", memory)];
+pub(crate) const ALL: [(&str, Scenario); 6] = [
+    ("create", create),
+    ("ring300", ring300),
+    ("wire", wire),
+    ("relay", relay),
+    ("memory", memory),
+    ("ovs", super::ovs::run),
+];
 
-/// Runs the sides of one round; every second round begins with the last.
+/// Runs the sides of one round, each on a machine at rest; every second round begins with the last.
 fn interleave(round: usize, samples: &mut Samples, sides: &[Side<'_>]) {
+    in_turns(round, samples, sides, machine::settle);
+}
+
+/// The same for sides that leave no namespace behind.
+pub(super) fn interleave_ready(round: usize, samples: &mut Samples, sides: &[Side<'_>]) {
+    in_turns(round, samples, sides, || {});
+}
+
+fn in_turns(round: usize, samples: &mut Samples, sides: &[Side<'_>], settle: impl Fn()) {
     let run = |side: &Side<'_>, samples: &mut Samples| {
-        machine::settle();
+        settle();
         if let Err(error) = (side.run)(samples) {
             samples.failed(side.name, &error);
         }
@@ -32,14 +47,14 @@ fn interleave(round: usize, samples: &mut Samples, sides: &[Side<'_>]) {
     }
 }
 
-type Run<'a> = dyn Fn(&mut Samples) -> anyhow::Result<()> + 'a;
+pub(super) type Run<'a> = dyn Fn(&mut Samples) -> anyhow::Result<()> + 'a;
 
-struct Side<'a> {
+pub(super) struct Side<'a> {
     name: &'a str,
     run: Box<Run<'a>>,
 }
 
-fn side<'a>(name: &'a str, run: impl Fn(&mut Samples) -> anyhow::Result<()> + 'a) -> Side<'a> {
+pub(super) fn side<'a>(name: &'a str, run: impl Fn(&mut Samples) -> anyhow::Result<()> + 'a) -> Side<'a> {
     Side { name, run: Box::new(run) }
 }
 

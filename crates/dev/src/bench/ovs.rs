@@ -1,0 +1,292 @@
+//! The libraries for OVSDB and OpenFlow against the programs of Open vSwitch, both on the same private switch.
+//!
+//! `ovs-vsctl` and `ovs-ofctl` are measured from their start to their end, which is what calling them costs; the libraries on a connection that is kept,
+//! with values that are in memory. Both sides do the same, in turns, and what they made is taken away in between, unmeasured.
+
+mod switch;
+
+use std::fmt::Write as _;
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail, ensure};
+use netloom_openflow::client::{Options, Remote};
+use netloom_openflow::flow::{ALL_TABLES, FlowFilter};
+use netloom_openflow::multipart::{Multipart, Reply, Request};
+use netloom_openflow::{FlowMod, Message, Version, decode};
+use netloom_ovsdb::codec::{insert, mutate};
+use netloom_ovsdb::{Config, Mutation, Mutator, Operation, Ref, Row, vswitch};
+
+use super::scenarios::{Side, interleave_ready, side};
+use super::{Bench, Samples};
+use switch::Switch;
+
+/// Ports that are asked for at once.
+const CROWD: usize = 40;
+/// Additions of one port in a round.
+const ADDITIONS: usize = 5;
+/// Ports of the bridge on which flows are installed.
+const FLOW_PORTS: usize = 2;
+/// Flows of a large set.
+const MANY: usize = 100_000;
+
+type Part = fn(&Bench, &mut Samples) -> anyhow::Result<()>;
+
+pub(super) fn run(bench: &Bench, samples: &mut Samples) {
+    if cfg!(debug_assertions) {
+        let why =
+            anyhow::anyhow!("the libraries are measured in this program itself: `make bench` builds it optimised");
+        return samples.failed("ovs", &why);
+    }
+    let parts: [(&str, Part); 3] = [("ports", ports), ("flows", flows), ("decoding", decoding)];
+    for (name, part) in parts {
+        if let Err(error) = part(bench, samples) {
+            samples.failed(&format!("ovs, {name}"), &error);
+        }
+    }
+}
+
+fn database(switch: &Switch) -> anyhow::Result<netloom_ovsdb::Client> {
+    let config = Config::new(Remote::Unix(switch.database()), vswitch::DATABASE);
+    Ok(netloom_ovsdb::Client::connect(config)?)
+}
+
+/// What adds a port to a bridge.
+fn addition(bridge: &str, port: &str, kind: &str) -> Vec<Operation> {
+    let interface = Row::new().with("name", port).with("type", kind);
+    let row = Row::new().with("name", port).with("interfaces", Ref::New("interface".into()));
+    let ports = Mutation::new("ports", Mutator::Insert, Ref::New("port".into()));
+    vec![
+        insert("Interface", interface).named("interface"),
+        insert("Port", row).named("port"),
+        mutate("Bridge", vec![netloom_ovsdb::Condition::equal("name", bridge)], vec![ports]),
+    ]
+}
+
+/// Removes ports by their names, unmeasured.
+fn remove(switch: &Switch, bridge: &str, ports: &[String]) -> anyhow::Result<()> {
+    let mut words = Vec::new();
+    for port in ports {
+        words.extend(["--", "del-port", bridge, port]);
+    }
+    switch.vsctl(&words)
+}
+
+fn ports(bench: &Bench, samples: &mut Samples) -> anyhow::Result<()> {
+    let switch = Switch::start()?;
+    for (bridge, others) in [("few", 1), ("many", 199)] {
+        switch.add_bridge(bridge)?;
+        let names: Vec<String> = (0..others).map(|n| format!("{bridge}{n}")).collect();
+        let mut words = Vec::new();
+        for name in &names {
+            words.extend(["--", "add-port", bridge, name, "--", "set", "interface", name, "type=internal"]);
+        }
+        // With the bridge's own port, 2 and 200.
+        switch.vsctl(&words)?;
+    }
+    switch.ip(&["link", "add", "ours", "type", "veth", "peer", "ours-far"])?;
+    switch.ip(&["link", "add", "theirs", "type", "veth", "peer", "theirs-far"])?;
+    let client = database(&switch)?;
+    let one = |series: &str, bridge: &str, kind: &str, ours: bool, samples: &mut Samples| -> anyhow::Result<()> {
+        let kind = if kind == "veth" { "" } else { kind };
+        let port = if ours { "ours" } else { "theirs" };
+        for _ in 0..ADDITIONS {
+            let start = Instant::now();
+            if ours {
+                client.apply(addition(bridge, port, kind))?;
+            } else {
+                switch.vsctl(&["add-port", bridge, port, "--", "set", "interface", port, &format!("type={kind:?}")])?;
+            }
+            samples.add(series, start.elapsed().as_secs_f64());
+            remove(&switch, bridge, &[port.to_owned()])?;
+        }
+        Ok(())
+    };
+    for round in 0..bench.rounds {
+        let mut sides: Vec<Side<'_>> = Vec::new();
+        for (bridge, kind, name) in [
+            ("few", "internal", "internal.2"),
+            ("many", "internal", "internal.200"),
+            ("few", "veth", "veth.2"),
+            ("many", "veth", "veth.200"),
+        ] {
+            let one = &one;
+            sides.push(side("a port, netloom", move |samples| {
+                one(&format!("ovs.port.{name}"), bridge, kind, true, samples)
+            }));
+            sides.push(side("a port, ovs-vsctl", move |samples| {
+                one(&format!("vsctl.port.{name}"), bridge, kind, false, samples)
+            }));
+        }
+        interleave_ready(round, samples, &sides);
+    }
+    let names: Vec<String> = (0..CROWD).map(|n| format!("crowd{n}")).collect();
+    for round in 0..bench.slow_rounds.max(1) {
+        interleave_ready(
+            round,
+            samples,
+            &[
+                side("a crowd, netloom", |samples| {
+                    let start = Instant::now();
+                    std::thread::scope(|scope| {
+                        let callers: Vec<_> = names
+                            .iter()
+                            .map(|name| scope.spawn(|| client.apply(addition("few", name, "internal"))))
+                            .collect();
+                        callers.into_iter().try_for_each(|caller| match caller.join() {
+                            Ok(result) => Ok(result.map(drop)?),
+                            Err(_) => bail!("a caller panicked"),
+                        })
+                    })?;
+                    samples.add("ovs.crowd", start.elapsed().as_secs_f64());
+                    remove(&switch, "few", &names)
+                }),
+                side("a crowd, ovs-vsctl", |samples| {
+                    let start = Instant::now();
+                    for name in &names {
+                        switch.vsctl(&["add-port", "few", name, "--", "set", "interface", name, "type=internal"])?;
+                    }
+                    samples.add("vsctl.crowd", start.elapsed().as_secs_f64());
+                    remove(&switch, "few", &names)
+                }),
+            ],
+        );
+    }
+    Ok(())
+}
+
+/// Flow `n` of a set, as `ovs-ofctl` reads it.
+fn flow(n: usize) -> String {
+    let [_, a, b, c] = (n as u32).to_be_bytes();
+    format!(
+        "cookie={n:#x},priority=100,tcp,nw_dst=10.{a}.{b}.{c},tp_dst={},actions=output:{}",
+        1 + n % 60_000,
+        1 + n % FLOW_PORTS
+    )
+}
+
+fn flow_count(client: &netloom_openflow::Client) -> anyhow::Result<u32> {
+    match client.ask(Request::Aggregate(FlowFilter::default()))? {
+        Reply::Aggregate(sums) => Ok(sums.flows),
+        _ => bail!("the switch does not count its flows"),
+    }
+}
+
+/// Takes every flow away, and lets the switch come to rest: it frees them later.
+fn clear(client: &netloom_openflow::Client) -> anyhow::Result<()> {
+    client.changes(&[Message::FlowMod(FlowMod::delete_all(ALL_TABLES))])?;
+    std::thread::sleep(Duration::from_millis(300));
+    Ok(())
+}
+
+fn flows(bench: &Bench, samples: &mut Samples) -> anyhow::Result<()> {
+    let switch = Switch::start()?;
+    switch.add_bridge("br0")?;
+    for n in 1..=FLOW_PORTS {
+        let port = format!("p{n}");
+        let request = format!("ofport_request={n}");
+        switch.vsctl(&["add-port", "br0", &port, "--", "set", "interface", &port, "type=internal", &request])?;
+    }
+    let options =
+        Options { versions: vec![Version::V14], request_timeout: Duration::from_secs(60), ..Options::default() };
+    let client = netloom_openflow::Client::connect(Remote::Unix(switch.openflow("br0")), options)?;
+    for (count, name) in [(10_000, "10k"), (MANY, "100k")] {
+        let mut text = String::new();
+        let mut messages = Vec::new();
+        for n in 0..count {
+            let flow = flow(n);
+            _ = writeln!(text, "{flow}");
+            messages.push(Message::FlowMod(flow.parse()?));
+        }
+        let file = bench.scratch.path().join(format!("flows-{name}"));
+        std::fs::write(&file, text)?;
+        let file = file.to_str().context("a path that is no text")?;
+        let load =
+            |series: String, samples: &mut Samples, run: &dyn Fn() -> anyhow::Result<()>| -> anyhow::Result<()> {
+                clear(&client)?;
+                let start = Instant::now();
+                run()?;
+                samples.add(&series, start.elapsed().as_secs_f64());
+                let there = flow_count(&client)?;
+                ensure!(there as usize == count, "{series}: {there} flows of {count} are there");
+                Ok(())
+            };
+        for round in 0..bench.rounds {
+            let mut sides = vec![
+                side("a bundle, netloom", |samples| {
+                    load(format!("ovs.bundle.{name}"), samples, &|| Ok(client.bundle(&messages)?))
+                }),
+                side("a bundle, ovs-ofctl", |samples| {
+                    let words = ["-O", "OpenFlow14", "--bundle", "add-flows", "br0", file];
+                    load(format!("ofctl.bundle.{name}"), samples, &|| switch.ofctl(&words))
+                }),
+                side("flows one by one, netloom", |samples| {
+                    load(format!("ovs.flows.{name}"), samples, &|| {
+                        let problems = client.changes(&messages)?;
+                        ensure!(problems.is_empty(), "{problems:?}");
+                        Ok(())
+                    })
+                }),
+            ];
+            if round < bench.slow_rounds.max(1) {
+                sides.push(side("flows one by one, ovs-ofctl", |samples| {
+                    let words = ["-O", "OpenFlow14", "add-flows", "br0", file];
+                    load(format!("ofctl.flows.{name}"), samples, &|| switch.ofctl(&words))
+                }));
+            }
+            interleave_ready(round, samples, &sides);
+        }
+    }
+    ensure!(flow_count(&client)? as usize == MANY, "the flows to dump are not there");
+    for round in 0..bench.rounds {
+        interleave_ready(
+            round,
+            samples,
+            &[
+                side("a dump, netloom", |samples| {
+                    let start = Instant::now();
+                    let reply = client.ask(Request::Flow(FlowFilter::default()))?;
+                    samples.add("ovs.dump", start.elapsed().as_secs_f64());
+                    let Reply::Flow(flows) = reply else { bail!("an answer of another kind") };
+                    ensure!(flows.len() == MANY, "{} flows of {MANY} were told", flows.len());
+                    Ok(())
+                }),
+                side("a dump, ovs-ofctl", |samples| {
+                    let start = Instant::now();
+                    switch.ofctl(&["dump-flows", "br0"])?;
+                    samples.add("ofctl.dump", start.elapsed().as_secs_f64());
+                    Ok(())
+                }),
+            ],
+        );
+    }
+    Ok(())
+}
+
+/// Messages of flow statistics as a switch sends them: as many flows as fit into 64 KiB.
+fn decoding(bench: &Bench, samples: &mut Samples) -> anyhow::Result<()> {
+    let mut stats = Vec::new();
+    for n in 0..400 {
+        let FlowMod { cookie, priority, matches, instructions, .. } = flow(n).parse()?;
+        stats.push(netloom_openflow::FlowStats { cookie, priority, matches, instructions, ..Default::default() });
+    }
+    let flows = stats.len();
+    let message = Message::MultipartReply(Multipart { more: true, body: Reply::Flow(stats) });
+    let bytes = message.encode(Version::V14, 1)?;
+    ensure!(decode(&bytes)?.message == message, "what was decoded is not what was encoded");
+    const MESSAGES: usize = 500;
+    for _ in 0..bench.rounds {
+        let start = Instant::now();
+        for _ in 0..MESSAGES {
+            black_box(decode(black_box(&bytes))?);
+        }
+        let took = start.elapsed().as_secs_f64();
+        samples.add("ovs.decode.messages", MESSAGES as f64 / took);
+        samples.add("ovs.decode.flows", (MESSAGES * flows) as f64 / took);
+        let mut decoded = None;
+        let counted = allocation_counter::measure(|| decoded = Some(decode(black_box(&bytes))));
+        ensure!(decoded.is_some_and(|decoded| decoded.is_ok()), "a message that was decoded before is not any more");
+        samples.add("ovs.decode.allocations", counted.count_total as f64);
+    }
+    Ok(())
+}
