@@ -17,7 +17,7 @@ use netloom_openflow::{FlowMod, Message, Version, decode};
 use netloom_ovsdb::codec::{insert, mutate};
 use netloom_ovsdb::{Config, Mutation, Mutator, Operation, Ref, Row, vswitch};
 
-use super::scenarios::{Side, interleave_ready, side};
+use super::scenarios::{interleave_ready, side};
 use super::{Bench, Samples};
 use switch::Switch;
 
@@ -38,7 +38,7 @@ pub(super) fn run(bench: &Bench, samples: &mut Samples) {
             anyhow::anyhow!("the libraries are measured in this program itself: `make bench` builds it optimised");
         return samples.failed("ovs", &why);
     }
-    let parts: [(&str, Part); 3] = [("ports", ports), ("flows", flows), ("decoding", decoding)];
+    let parts: [(&str, Part); 4] = [("ports", ports), ("a crowd", crowd), ("flows", flows), ("decoding", decoding)];
     for (name, part) in parts {
         if let Err(error) = part(bench, samples) {
             samples.failed(&format!("ovs, {name}"), &error);
@@ -72,85 +72,108 @@ fn remove(switch: &Switch, bridge: &str, ports: &[String]) -> anyhow::Result<()>
     switch.vsctl(&words)
 }
 
-fn ports(bench: &Bench, samples: &mut Samples) -> anyhow::Result<()> {
-    let switch = Switch::start()?;
-    for (bridge, others) in [("few", 1), ("many", 199)] {
-        switch.add_bridge(bridge)?;
-        let names: Vec<String> = (0..others).map(|n| format!("{bridge}{n}")).collect();
+/// A bridge of its own switch, and ends of pairs that may become ports of it.
+struct Bridge {
+    switch: Switch,
+    client: netloom_ovsdb::Client,
+    ports: usize,
+}
+
+impl Bridge {
+    /// With so many internal ports, its own among them.
+    fn of(ports: usize) -> anyhow::Result<Self> {
+        let switch = Switch::start()?;
+        switch.add_bridge("br0")?;
+        let names: Vec<String> = (1..ports).map(|n| format!("other{n}")).collect();
         let mut words = Vec::new();
         for name in &names {
-            words.extend(["--", "add-port", bridge, name, "--", "set", "interface", name, "type=internal"]);
+            words.extend(["--", "add-port", "br0", name, "--", "set", "interface", name, "type=internal"]);
         }
-        // With the bridge's own port, 2 and 200.
         switch.vsctl(&words)?;
+        for end in ["ours", "theirs"] {
+            switch.ip(&["link", "add", end, "type", "veth", "peer", &format!("{end}-far")])?;
+        }
+        Ok(Self { client: database(&switch)?, switch, ports })
     }
-    switch.ip(&["link", "add", "ours", "type", "veth", "peer", "ours-far"])?;
-    switch.ip(&["link", "add", "theirs", "type", "veth", "peer", "theirs-far"])?;
-    let client = database(&switch)?;
-    let one = |series: &str, bridge: &str, kind: &str, ours: bool, samples: &mut Samples| -> anyhow::Result<()> {
-        let kind = if kind == "veth" { "" } else { kind };
-        let port = if ours { "ours" } else { "theirs" };
+
+    /// Adds a port until it is applied, and removes it, a few times.
+    fn add(&self, veth: bool, ours: bool, samples: &mut Samples) -> anyhow::Result<()> {
+        let (kind, word) = if veth { ("veth", "") } else { ("internal", "internal") };
+        let (port, side) = if ours { ("ours", "ovs") } else { ("theirs", "vsctl") };
         for _ in 0..ADDITIONS {
             let start = Instant::now();
             if ours {
-                client.apply(addition(bridge, port, kind))?;
+                self.client.apply(addition("br0", port, word))?;
             } else {
-                switch.vsctl(&["add-port", bridge, port, "--", "set", "interface", port, &format!("type={kind:?}")])?;
+                let word = format!("type={word:?}");
+                self.switch.vsctl(&["add-port", "br0", port, "--", "set", "interface", port, &word])?;
             }
-            samples.add(series, start.elapsed().as_secs_f64());
-            remove(&switch, bridge, &[port.to_owned()])?;
+            samples.add(&format!("{side}.port.{kind}.{}", self.ports), start.elapsed().as_secs_f64());
+            remove(&self.switch, "br0", &[port.to_owned()])?;
         }
         Ok(())
+    }
+}
+
+fn ports(bench: &Bench, samples: &mut Samples) -> anyhow::Result<()> {
+    for ports in [2, 200] {
+        let bridge = Bridge::of(ports)?;
+        for round in 0..bench.rounds {
+            let mut sides = Vec::new();
+            for veth in [false, true] {
+                let bridge = &bridge;
+                sides.push(side("a port, netloom", move |samples| bridge.add(veth, true, samples)));
+                sides.push(side("a port, ovs-vsctl", move |samples| bridge.add(veth, false, samples)));
+            }
+            interleave_ready(round, samples, &sides);
+        }
+    }
+    Ok(())
+}
+
+/// Many ports asked for by as many callers at once, on a bridge of 2.
+fn crowd(bench: &Bench, samples: &mut Samples) -> anyhow::Result<()> {
+    let switch = Switch::start()?;
+    switch.add_bridge("br0")?;
+    switch.vsctl(&["add-port", "br0", "other", "--", "set", "interface", "other", "type=internal"])?;
+    let client = database(&switch)?;
+    let names = |kind: &str| (0..CROWD).map(|n| format!("{kind}{n}")).collect::<Vec<_>>();
+    for name in names("veth") {
+        switch.ip(&["link", "add", &name, "type", "veth", "peer", &format!("{name}p")])?;
+    }
+    let one = |kind: &str, ours: bool, samples: &mut Samples| -> anyhow::Result<()> {
+        let names = names(kind);
+        let word = if kind == "veth" { "" } else { kind };
+        // What was removed before is closed behind the scenes for a while.
+        std::thread::sleep(Duration::from_secs(1));
+        let start = Instant::now();
+        if ours {
+            std::thread::scope(|scope| {
+                let callers: Vec<_> =
+                    names.iter().map(|name| scope.spawn(|| client.apply(addition("br0", name, word)))).collect();
+                callers.into_iter().try_for_each(|caller| match caller.join() {
+                    Ok(result) => Ok(result.map(drop)?),
+                    Err(_) => bail!("a caller panicked"),
+                })
+            })?;
+        } else {
+            let word = format!("type={word:?}");
+            for name in &names {
+                switch.vsctl(&["add-port", "br0", name, "--", "set", "interface", name, &word])?;
+            }
+        }
+        let side = if ours { "ovs" } else { "vsctl" };
+        samples.add(&format!("{side}.crowd.{kind}"), start.elapsed().as_secs_f64());
+        remove(&switch, "br0", &names)
     };
     for round in 0..bench.rounds {
-        let mut sides: Vec<Side<'_>> = Vec::new();
-        for (bridge, kind, name) in [
-            ("few", "internal", "internal.2"),
-            ("many", "internal", "internal.200"),
-            ("few", "veth", "veth.2"),
-            ("many", "veth", "veth.200"),
-        ] {
+        let mut sides = Vec::new();
+        for kind in ["veth", "internal"] {
             let one = &one;
-            sides.push(side("a port, netloom", move |samples| {
-                one(&format!("ovs.port.{name}"), bridge, kind, true, samples)
-            }));
-            sides.push(side("a port, ovs-vsctl", move |samples| {
-                one(&format!("vsctl.port.{name}"), bridge, kind, false, samples)
-            }));
+            sides.push(side("a crowd, netloom", move |samples| one(kind, true, samples)));
+            sides.push(side("a crowd, ovs-vsctl", move |samples| one(kind, false, samples)));
         }
         interleave_ready(round, samples, &sides);
-    }
-    let names: Vec<String> = (0..CROWD).map(|n| format!("crowd{n}")).collect();
-    for round in 0..bench.slow_rounds.max(1) {
-        interleave_ready(
-            round,
-            samples,
-            &[
-                side("a crowd, netloom", |samples| {
-                    let start = Instant::now();
-                    std::thread::scope(|scope| {
-                        let callers: Vec<_> = names
-                            .iter()
-                            .map(|name| scope.spawn(|| client.apply(addition("few", name, "internal"))))
-                            .collect();
-                        callers.into_iter().try_for_each(|caller| match caller.join() {
-                            Ok(result) => Ok(result.map(drop)?),
-                            Err(_) => bail!("a caller panicked"),
-                        })
-                    })?;
-                    samples.add("ovs.crowd", start.elapsed().as_secs_f64());
-                    remove(&switch, "few", &names)
-                }),
-                side("a crowd, ovs-vsctl", |samples| {
-                    let start = Instant::now();
-                    for name in &names {
-                        switch.vsctl(&["add-port", "few", name, "--", "set", "interface", name, "type=internal"])?;
-                    }
-                    samples.add("vsctl.crowd", start.elapsed().as_secs_f64());
-                    remove(&switch, "few", &names)
-                }),
-            ],
-        );
     }
     Ok(())
 }
