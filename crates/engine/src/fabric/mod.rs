@@ -30,12 +30,12 @@ mod underlay;
 use std::collections::{BTreeMap, HashMap};
 
 use netloom_api::values::HostName;
-use netloom_kernel::ethtool::{self, Offload};
+use netloom_kernel::ethtool::Features;
 use netloom_kernel::netns::Netns;
 use netloom_kernel::rtnl::{Batch, LinkChange, Rtnl};
 use netloom_kernel::sysctl;
 use netloom_kernel::unix::Packets;
-use netloom_plan::desired::{FabricPlan, LinkPlan, Stitch};
+use netloom_plan::desired::{EndPlan, FabricPlan, LinkPlan, Stitch};
 use netloom_plan::diff::{Action, Change, Subject};
 use netloom_relay::carrier::{self, Follow, Spot};
 use netloom_runtimes::client::Client;
@@ -167,21 +167,65 @@ fn settle_rows(
     Ok(switch)
 }
 
-/// Which way the offloads of the nodes' ends are, on the userspace datapath: it hands large segments from port to port, but drops those that
-/// go into a tunnel.
+/// What the switch in user space knows nothing of and would lose: large segments that are not plain TCP's, with one header of each kind, and
+/// checksums that are not TCP's or UDP's. The kernel cuts such segments before they leave the node instead.
+const UNKNOWN: &[&str] = &[
+    "tx-udp-segmentation",
+    "tx-sctp-segmentation",
+    "tx-checksum-sctp",
+    "tx-tcp-ecn-segmentation",
+    "tx-tcp-accecn-segmentation",
+    "tx-gre-segmentation",
+    "tx-gre-csum-segmentation",
+    "tx-ipxip4-segmentation",
+    "tx-ipxip6-segmentation",
+    "tx-udp_tnl-segmentation",
+    "tx-udp_tnl-csum-segmentation",
+    "tx-gso-partial",
+    "tx-gso-list",
+    "tx-gso-robust",
+    "tx-tunnel-remcsum-segmentation",
+    "tx-esp-segmentation",
+];
+
+/// Checksums of TCP and UDP, and with them the segments of TCP.
+const ALL: &[&str] = &["tx-checksum-ip-generic", "tx-checksum-ipv4", "tx-checksum-ipv6"];
+
+/// Takes offloads from the nodes' ends, on the userspace datapath: it hands large segments of TCP from port to port, but drops those that go
+/// into a tunnel.
 fn offloads(topology: &Topology<'_>, datapath: Datapath, spaces: &Spaces) -> Result<()> {
     if datapath == Datapath::Kernel {
         return Ok(());
     }
-    for (link, _) in stitched(topology).filter(|(_, stitch)| stitch.vni.is_some()) {
+    let mut nodes: BTreeMap<&str, Vec<(&EndPlan, bool)>> = BTreeMap::new();
+    for (link, stitch) in stitched(topology) {
         for end in &link.ends {
-            let netns = spaces.get(end.node.as_str())?;
-            let name = end.interface.as_str();
-            // Without checksums there are no large segments either.
-            ethtool::set(netns, name, Offload::TxChecksum, false).map_err(|e| Error::step(end.end().to_string(), e))?;
+            nodes.entry(end.node.as_str()).or_default().push((end, stitch.vni.is_some()));
         }
     }
-    Ok(())
+    let ends: Vec<&Vec<(&EndPlan, bool)>> = nodes.values().collect();
+    let namespaces = nodes.keys().map(|node| spaces.get(node)).collect::<Result<Vec<_>>>()?;
+    // The names are the kernel's, the same for every interface.
+    let names = Netns::create()?.run(|| Features::read_here("lo"))??;
+    let results = Netns::run_each(namespaces, |at| {
+        ends[at]
+            .iter()
+            .map(|(end, tunnel)| {
+                let both = [UNKNOWN, ALL].concat();
+                let off = if *tunnel { both.as_slice() } else { UNKNOWN };
+                let interface = end.interface.as_str();
+                if !names.active_here(interface, off)?.is_empty() {
+                    names.switch_off_here(interface, off)?;
+                }
+                Ok(())
+            })
+            .zip(ends[at])
+            .filter_map(|(result, (end, _)): (netloom_kernel::Result<()>, _)| {
+                Some(Error::step(end.end().to_string(), result.err()?))
+            })
+            .collect::<Vec<_>>()
+    })?;
+    Error::all(results.into_iter().flatten().collect())
 }
 
 /// Links that cross a switch.

@@ -54,6 +54,19 @@ fn offloads_are_switched() {
     assert!(ethtool::get(&a, "eth1", Offload::TxChecksum).unwrap());
     ethtool::set(&a, "eth1", Offload::TxChecksum, false).unwrap();
     assert!(!ethtool::get(&a, "eth1", Offload::TxChecksum).unwrap());
+    let (udp, tcp) = ("tx-udp-segmentation", "tx-tcp-segmentation");
+    let names = a.run(|| ethtool::Features::read_here("eth1")).unwrap().unwrap();
+    let active = |wanted: &[&str]| a.run(|| names.active_here("eth1", wanted)).unwrap().unwrap();
+    ethtool::set(&a, "eth1", Offload::TxChecksum, true).unwrap();
+    assert_eq!(active(&[udp, tcp, "no-such-feature"]).len(), 2);
+    a.run(|| names.switch_off_here("eth1", &[udp, "no-such-feature"])).unwrap().unwrap();
+    assert_eq!(active(&[udp, tcp]), [tcp]);
+    if std::path::Path::new("/usr/sbin/ethtool").exists() {
+        let shown = oracle(&a, "ethtool -k eth1");
+        assert!(shown.contains("tx-udp-segmentation: off") && shown.contains("tx-tcp-segmentation: on"), "{shown}");
+    }
+    assert!(a.run(|| names.switch_off_here("nonesuch", &[udp])).unwrap().unwrap_err().is_not_found());
+    ethtool::set(&a, "eth1", Offload::TxChecksum, false).unwrap();
     assert!(ethtool::set(&a, "nonesuch", Offload::TxChecksum, false).unwrap_err().is_not_found());
     if std::path::Path::new("/usr/sbin/ethtool").exists() {
         assert!(oracle(&a, "ethtool -k eth1").contains("tx-checksumming: off"));
