@@ -4,6 +4,7 @@
 //! second round; the medians and their ratio are kept. A goal that is missed, or that could not
 //! be measured, fails the run.
 
+mod flows;
 mod lab;
 mod machine;
 mod ovs;
@@ -30,7 +31,7 @@ pub(crate) struct Options {
     /// Nodes of the large ring.
     #[arg(long, default_value_t = 1000)]
     nodes: usize,
-    /// Run only these (repeatable): create, ring300, wire, relay, memory, ovs.
+    /// Run only these (repeatable): create, ring300, wire, relay, memory, ovs, flows.
     #[arg(long)]
     only: Vec<String>,
     /// The command to measure.

@@ -34,7 +34,15 @@ const BESIDE: &[Beside] = &[
     Beside { name: "netloom-testkit", may_use: &["netloom-kernel", "netloom-packet"], used_by: UsedBy::Tests },
     Beside {
         name: "netloom-dev",
-        may_use: &["netloom-api", "netloom-plan", "netloom-cli", "netloom-packet", "netloom-openflow", "netloom-ovsdb"],
+        may_use: &[
+            "netloom-api",
+            "netloom-plan",
+            "netloom-cli",
+            "netloom-packet",
+            "netloom-openflow",
+            "netloom-ovs",
+            "netloom-ovsdb",
+        ],
         used_by: UsedBy::Nobody,
     },
 ];

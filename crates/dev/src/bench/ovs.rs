@@ -3,7 +3,7 @@
 //! `ovs-vsctl` and `ovs-ofctl` are measured from their start to their end, which is what calling them costs; the libraries on a connection that is kept,
 //! with values that are in memory. Both sides do the same, in turns, and what they made is taken away in between, unmeasured.
 
-mod switch;
+pub(super) mod switch;
 
 use std::fmt::Write as _;
 use std::hint::black_box;

@@ -121,6 +121,9 @@ const ROWS: &[Definition] = &[
     alone("ovs", "decode of a flow-stats reply of 400 flows: messages/s", "ovs.decode.messages", Unit::Count, Goal::Report),
     alone("ovs", "the same: flows/s", "ovs.decode.flows", Unit::Count, Goal::Report),
     alone("ovs", "the same: allocations per message", "ovs.decode.allocations", Unit::Count, Goal::Report),
+    row("flows", "nothing to change among 50,000 flows, the desired set made anew", "ovs.unchanged", ("ovs-ofctl replace-flows", "ofctl.unchanged"), Goal::FasterBy(1.5)),
+    row("flows", "a scrape of the exporter with 50,000 flows", "ovs.scrape", ("ovs-ofctl dump-flows", "ofctl.scrape"), Goal::RatioAtMost(1.0)),
+    alone("flows", "growth of the exporter's memory over 900 scrapes", "ovs.scrape.growth", Unit::Kibibytes, Goal::AtMost(4096.0)),
 ];
 
 /// The rows of the wanted scenarios with what was measured.

@@ -14,13 +14,14 @@ use super::{Bench, Samples, machine};
 type Scenario = fn(&Bench, &mut Samples);
 
 /// Every scenario by the name `--only` takes.
-pub(crate) const ALL: [(&str, Scenario); 6] = [
+pub(crate) const ALL: [(&str, Scenario); 7] = [
     ("create", create),
     ("ring300", ring300),
     ("wire", wire),
     ("relay", relay),
     ("memory", memory),
     ("ovs", super::ovs::run),
+    ("flows", super::flows::run),
 ];
 
 /// Runs the sides of one round, each on a machine at rest; every second round begins with the last.

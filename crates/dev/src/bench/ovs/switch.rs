@@ -13,13 +13,13 @@ use crate::bench::lab::wait;
 const SCHEMA: &str = "/usr/share/openvswitch/vswitch.ovsschema";
 
 /// The daemons; they end with this value.
-pub(super) struct Switch {
+pub(in crate::bench) struct Switch {
     daemons: Vec<Child>,
     dir: TempDir,
 }
 
 impl Switch {
-    pub(super) fn start() -> anyhow::Result<Self> {
+    pub(in crate::bench) fn start() -> anyhow::Result<Self> {
         // Short: the address of a unix socket has 107 bytes.
         let dir = tempfile::Builder::new().prefix("bench-").tempdir_in("/tmp")?;
         let mut switch = Self { daemons: Vec::new(), dir };
@@ -42,32 +42,37 @@ impl Switch {
     }
 
     /// Where `ovsdb-server` listens.
-    pub(super) fn database(&self) -> PathBuf {
+    pub(in crate::bench) fn database(&self) -> PathBuf {
         self.path("db.sock")
     }
 
+    /// Where `ovs-vswitchd` answers questions.
+    pub(in crate::bench) fn control(&self) -> PathBuf {
+        self.path("vswitchd.ctl")
+    }
+
     /// Where a bridge listens.
-    pub(super) fn openflow(&self, bridge: &str) -> PathBuf {
+    pub(in crate::bench) fn openflow(&self, bridge: &str) -> PathBuf {
         self.path(&format!("{bridge}.mgmt"))
     }
 
-    pub(super) fn add_bridge(&self, bridge: &str) -> anyhow::Result<()> {
+    pub(in crate::bench) fn add_bridge(&self, bridge: &str) -> anyhow::Result<()> {
         self.vsctl(&["add-br", bridge, "--", "set", "bridge", bridge, "datapath_type=netdev", "fail_mode=secure"])?;
         listens(&self.openflow(bridge))
     }
 
-    pub(super) fn vsctl(&self, words: &[&str]) -> anyhow::Result<()> {
+    pub(in crate::bench) fn vsctl(&self, words: &[&str]) -> anyhow::Result<()> {
         let database = format!("--db=unix:{}", self.database().display());
         finish(self.command("ovs-vsctl").arg(database).arg("--timeout=60").args(words))
     }
 
     /// Runs `ovs-ofctl`; what it prints is thrown away.
-    pub(super) fn ofctl(&self, words: &[&str]) -> anyhow::Result<()> {
+    pub(in crate::bench) fn ofctl(&self, words: &[&str]) -> anyhow::Result<()> {
         finish(self.command("ovs-ofctl").arg("--timeout=300").args(words))
     }
 
     /// Runs `ip` in the switch's namespace.
-    pub(super) fn ip(&self, words: &[&str]) -> anyhow::Result<()> {
+    pub(in crate::bench) fn ip(&self, words: &[&str]) -> anyhow::Result<()> {
         let daemon = self.daemons.last().context("ovs-vswitchd does not run")?.id();
         finish(Command::new("nsenter").args(["-t", &daemon.to_string(), "--net", "ip"]).args(words))
     }
