@@ -491,8 +491,23 @@ impl Lab {
     /// # Errors
     /// [`Error::Unknown`], or when the node has no files.
     pub fn log(&self, node: &str, process: &str) -> Result<Vec<u8>> {
+        if fabric::is_host(node) {
+            return self.read_file(node, &fabric::log(process));
+        }
         let path = self.process(node, process)?.2.log.clone();
         self.read_file(node, &path)
+    }
+
+    /// Names of what shall run in a node, or with `@h1` on the host h1 of the lab.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`].
+    pub fn process_names(&self, node: &str) -> Result<Vec<String>> {
+        if fabric::is_host(node) {
+            self.host(node)?;
+            return Ok(fabric::DAEMONS.map(String::from).into());
+        }
+        Ok(self.node(node)?.processes.keys().cloned().collect())
     }
 
     /// Reads a file as the node sees it.

@@ -65,11 +65,16 @@ fn spec(host: &HostName) -> NodeSpec {
     NodeSpec { name: space(host), hostname: host.to_string(), directories, ..NodeSpec::default() }
 }
 
+/// Where a daemon writes what it has to say.
+pub(crate) fn log(daemon: &str) -> String {
+    format!("/var/log/{daemon}.log")
+}
+
 fn process(name: &str, argv: &[&str]) -> ProcessSpec {
     ProcessSpec {
         name: name.into(),
         argv: argv.iter().map(|word| (*word).to_owned()).collect(),
-        log: format!("/var/log/{name}.log"),
+        log: log(name),
         ..ProcessSpec::default()
     }
 }
@@ -212,7 +217,7 @@ fn wait_for(socket: &Path, host: &HostName, daemon: &str) -> Result<()> {
     while let Err(error) = UnixStream::connect(socket) {
         if Instant::now() > deadline {
             let reason = format!(
-                "{daemon} does not listen on {} after {READY:?} ({error}); its log: `netloom logs {MARKED}{host} {daemon}`",
+                "{daemon} does not listen on {} after {READY:?} ({error}); its log: `netloom logs {MARKED}{host}/{daemon}`",
                 socket.display(),
                 MARKED = super::MARK,
             );

@@ -49,7 +49,7 @@ use crate::topology::Topology;
 pub(crate) use access::Counters;
 pub(crate) use crossing::crossing;
 pub use crossing::{Crossing, Packet, Ruling};
-pub(crate) use daemons::{DAEMONS, require};
+pub(crate) use daemons::{DAEMONS, log, require};
 pub use doctor::{Kind, SwitchHealth, Trap, switches};
 
 /// The first letter of what the keeper calls a host's namespace and node. No node is called so.

@@ -145,7 +145,7 @@ pub(super) fn addresses(plan: &FabricPlan, spaces: &Spaces) -> Result<()> {
             let Some(missing) = missing else { break };
             if Instant::now() > deadline {
                 let reason =
-                    format!("it does not find {missing} in {PATIENCE:?}; its log: `netloom logs @{host} ovs-vswitchd`");
+                    format!("it does not find {missing} in {PATIENCE:?}; its log: `netloom logs @{host}/ovs-vswitchd`");
                 return Err(Error::Node { node: format!("host {host}"), reason });
             }
             std::thread::sleep(Duration::from_millis(2));

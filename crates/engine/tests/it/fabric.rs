@@ -119,6 +119,10 @@ fn a_link_on_one_host_is_two_ports_and_two_flows() {
     assert_eq!(lab.status().unwrap().len(), 3);
     let error = lab.exec("@h9", &["true".into()], &Default::default()).unwrap_err().to_string();
     assert!(error.contains("no host @h9; it has @h1"), "{error}");
+    // What its daemons say is not lost.
+    assert_eq!(lab.process_names("@h1").unwrap(), ["ovsdb-server", "ovs-vswitchd"]);
+    let log = String::from_utf8(lab.log("@h1", "ovs-vswitchd").unwrap()).unwrap();
+    assert!(log.contains("bridge lab: added interface a_eth1"), "{log}");
     // Nothing to do is nothing done.
     assert_eq!(change(&text, &lab, &options), Vec::<String>::new());
     crate::lab::end(lab, &options);

@@ -19,7 +19,7 @@ const PAUSE: Duration = Duration::from_millis(150);
 pub(crate) fn logs(context: &Context, args: Logs) -> Result<Exit> {
     let lab = context.open(&args.lab.clone().into())?;
     let (node, process) = args.what.split_once('/').map_or((args.what.as_str(), None), |(n, p)| (n, Some(p)));
-    let all: Vec<String> = lab.node(node)?.processes.keys().cloned().collect();
+    let all = lab.process_names(node)?;
     let chosen: Vec<String> = match process {
         Some(p) if all.iter().any(|a| a == p) => vec![p.into()],
         Some(p) => {
