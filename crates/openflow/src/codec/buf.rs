@@ -219,11 +219,17 @@ pub(crate) trait Wire: Sized {
         let mut out = Vec::new();
         while !r.is_empty() {
             let before = r.len();
-            out.push(Self::take(r)?);
+            let one = Self::take(r)?;
+            let taken = before - r.len();
             // Whatever takes nothing would be taken for ever.
-            if r.len() == before {
+            if taken == 0 {
                 return Err(Error::Length { what: r.what(), length: 0 });
             }
+            if out.is_empty() {
+                // Mostly all are as long as the first, or it is alone: a dump has hundreds of thousands of those.
+                out.reserve_exact(1 + r.len() / taken);
+            }
+            out.push(one);
         }
         Ok(out)
     }
