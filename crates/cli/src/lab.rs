@@ -38,11 +38,19 @@ pub struct Ci {
 #[derive(Debug, Clone, Default, Args)]
 pub struct Reports {
     /// Write the verdict as JUnit XML
-    #[arg(help_heading = "Reports", long, value_name = "FILE")]
+    #[arg(help_heading = "Reports", long, value_name = "FILE", value_parser = report_file)]
     pub junit: Option<PathBuf>,
     /// Write the verdict as JSON
-    #[arg(help_heading = "Reports", long, value_name = "FILE")]
+    #[arg(help_heading = "Reports", long, value_name = "FILE", value_parser = report_file)]
     pub json: Option<PathBuf>,
+}
+
+/// Standard output has the table already.
+fn report_file(text: &str) -> Result<PathBuf, String> {
+    match text {
+        "" | "-" => Err("name a file; `-o json` prints the verdict on standard output".into()),
+        path => Ok(path.into()),
+    }
 }
 
 /// Which tests.

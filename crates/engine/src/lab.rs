@@ -518,6 +518,21 @@ impl Lab {
         Ok(self.target(node)?.read_file(path)?)
     }
 
+    /// Files below `/etc` of a node that are not as it found them: neither the host's nor the lab's own. An idle node has none.
+    pub fn changed_files(&self, node: &str) -> Vec<String> {
+        let Ok(target) = self.client().target(node) else { return Vec::new() };
+        let plan = self.plan.nodes.get(node);
+        let ours = |path: &str| {
+            let is = |content: &str| target.read_file(path).is_ok_and(|now| now == content.as_bytes());
+            path == "/etc/hostname"
+                || (path == "/etc/hosts" && is(&self.plan.hosts_file))
+                || plan.and_then(|plan| plan.files.get(path)).is_some_and(|file| is(&file.content))
+        };
+        let mut changed = target.changed_files("/etc");
+        changed.retain(|path| !ours(path));
+        changed
+    }
+
     /// What happens from now on (`past`: and the last thousand events before).
     ///
     /// # Errors

@@ -82,7 +82,7 @@ pub(crate) fn limits(node: &NodePlan) -> Limits {
 
 /// A node that is not idle.
 pub(crate) fn needs_start(node: &NodePlan) -> bool {
-    node.kind != NodeKind::Host && (node.populated || node.ready.tcp.is_some() || !node.wait_for.is_empty())
+    node.kind != NodeKind::Host && (node.populated || !node.wait_for.is_empty())
 }
 
 /// Populates nodes that run something until their links are made. Only to save time: who starts a node populates it where that
@@ -148,6 +148,8 @@ struct Task {
     netns: Option<i32>,
     node: NodePlan,
     hooks: bool,
+    /// What its daemons say of their configuration was looked at.
+    read: bool,
     deadline: Instant,
     next: Instant,
     pause: Duration,
@@ -158,6 +160,7 @@ enum Told {
     Ready(NodeName),
     Failed(NodeName, String),
     Hook(NodeName, Vec<String>, String),
+    Note(String),
 }
 
 #[derive(Default)]
@@ -247,6 +250,7 @@ impl<'a> Starter<'a> {
                 };
                 match next {
                     None => break,
+                    Some(Told::Note(text)) => on(Event::Note { text }),
                     Some(Told::Hook(node, command, output)) => on(Event::Hook { node, command, output }),
                     Some(Told::Ready(name)) => {
                         asking -= 1;
@@ -293,7 +297,7 @@ impl<'a> Starter<'a> {
                 }
             };
             if !node.populated {
-                // Nothing runs in it; only others are waited for, or a port somebody may open by exec.
+                // Nothing runs in it; only others are waited for.
                 self.done.insert(name.as_str());
                 on(Event::NodeReady { node: name.clone(), took: Duration::ZERO });
                 continue;
@@ -323,6 +327,7 @@ impl<'a> Starter<'a> {
             target: Some(target),
             node: NodePlan { files: BTreeMap::new(), ..node.clone() },
             hooks,
+            read: false,
             deadline: now + ready.within,
             next: now,
             pause: ASK.0,
@@ -420,6 +425,11 @@ fn attempt(task: &mut Task, tell: &mpsc::Sender<Told>) -> std::result::Result<bo
             return Ok(false);
         }
     }
+    if !std::mem::replace(&mut task.read, true) {
+        for text in refused(&task.node, &task.name, target) {
+            drop(tell.send(Told::Note(text)));
+        }
+    }
     if std::mem::take(&mut task.hooks) {
         for argv in &task.node.on_up {
             let output = run(target, argv, PATIENCE.max(task.node.ready.within))?;
@@ -448,6 +458,22 @@ fn attempt(task: &mut Task, tell: &mpsc::Sender<Told>) -> std::result::Result<bo
         }
     }
     Ok(true)
+}
+
+/// What FRR's daemons did not take of their configuration: they log it and go on without.
+fn refused(node: &NodePlan, name: &NodeName, target: &Target) -> Vec<String> {
+    let mut texts = Vec::new();
+    for daemon in &node.ready.frr {
+        let log = node.processes.get(daemon).and_then(|process| target.read_file(&process.log).ok());
+        let log = log.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
+        // `… BGP: [SHWNK-NWT5S][EC 100663304] Command returned Incomplete on config line 4:  neighbor foo`
+        for line in log.lines().filter(|line| line.contains(" on config line ")) {
+            let said = line.rsplit_once("] ").map_or(line, |(_, said)| said);
+            let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+            texts.push(format!("{name}: {daemon} goes on without a line of its configuration: {said}"));
+        }
+    }
+    texts
 }
 
 fn run(

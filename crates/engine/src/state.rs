@@ -129,6 +129,10 @@ impl Dir {
             let mut file = match file {
                 // Removed since, by whoever held the lock.
                 Err(error) if create && error.kind() == ErrorKind::NotFound && Instant::now() < deadline => continue,
+                // The lab ended since it was seen.
+                Err(error) if !create && error.kind() == ErrorKind::NotFound => {
+                    return Err(Error::NotUp { instance: self.instance.clone(), known: Vec::new() });
+                }
                 file => file.map_err(|e| at(&path, e))?,
             };
             match file.try_lock() {

@@ -29,6 +29,9 @@ pub(crate) fn load(file: &Path, set: &[String]) -> Result<Loaded> {
     for pair in set {
         let (key, value) =
             pair.split_once('=').ok_or_else(|| Failure::usage(format!("--set {pair:?}: write KEY=VALUE")))?;
+        if key.is_empty() {
+            return Err(Failure::usage(format!("--set {pair:?}: write KEY=VALUE")));
+        }
         options.set.push((key.into(), value.into()));
     }
     let mut reading = load::read(&options);

@@ -95,8 +95,8 @@ pub(crate) fn plan(
         frr: daemons,
         within: ready.within.map_or(READY_WITHIN, |s| s.0),
     };
-    let populated =
-        !files.is_empty() || !processes.is_empty() || !on_up.is_empty() || !on_down.is_empty() || ready.exec.is_some();
+    let asks = ready.exec.is_some() || ready.tcp.is_some();
+    let populated = !files.is_empty() || !processes.is_empty() || !on_up.is_empty() || !on_down.is_empty() || asks;
     NodePlan {
         kind: node.kind,
         hostname: name.to_string(),

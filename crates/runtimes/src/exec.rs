@@ -121,6 +121,13 @@ impl Target {
         std::fs::read(&target).map_err(|e| netloom_kernel::Error::os(format!("read {path} of {}", self.node), e).into())
     }
 
+    /// Files below a directory of the node that the host has not, or has otherwise; symbolic links are not followed.
+    pub fn changed_files(&self, directory: &str) -> Vec<String> {
+        let mut changed = Vec::new();
+        files::changed(&self.root(), Path::new(directory), &mut changed);
+        changed
+    }
+
     /// A connection to an FRR daemon of the node.
     ///
     /// # Errors

@@ -22,6 +22,29 @@ use crate::users;
 /// Directories of its own, empty, and their permissions.
 const OWN: [(&str, u32); 3] = [("/run", 0o755), ("/tmp", 0o1777), ("/var/log", 0o755)];
 
+/// Collects the files below `directory` that differ from those of this process's root; what cannot be read is left out.
+pub(crate) fn changed(root: &Path, directory: &Path, into: &mut Vec<String>) {
+    let here = root.join(directory.strip_prefix("/").unwrap_or(directory));
+    let Ok(entries) = std::fs::read_dir(here) else { return };
+    for entry in entries.flatten() {
+        let path = directory.join(entry.file_name());
+        let Ok(now) = entry.metadata() else { continue };
+        if now.is_dir() {
+            changed(root, &path, into);
+            continue;
+        }
+        let same = |before: std::fs::Metadata| {
+            before.is_file()
+                && before.len() == now.len()
+                && (before.modified().ok() == now.modified().ok()
+                    || std::fs::read(&path).ok() == std::fs::read(entry.path()).ok())
+        };
+        if now.is_file() && !std::fs::symlink_metadata(&path).is_ok_and(same) {
+            into.extend(path.to_str().map(str::to_owned));
+        }
+    }
+}
+
 /// Below a directory that is the node's own and empty: nothing of the host's is seen there.
 pub(crate) fn is_own(path: &str) -> bool {
     OWN.iter().any(|(own, _)| Path::new(path).starts_with(own))

@@ -328,7 +328,29 @@ fn syntax_error(info: &str, text: &str, loc: Loc) -> Diagnostic {
             .at(Loc { start: tab, end: tab + 1, ..loc }, "this is a tab")
             .help("replace it by spaces");
     }
-    Diagnostic::error(format!("this is not YAML: {info}")).at(loc, "here")
+    let said = Diagnostic::error(format!("this is not YAML: {info}")).at(loc, "here");
+    match bare_variable(whole) {
+        Some(value) => said.help(format!("in {{…}} and […] a value with a variable stands in quotes: \"{value}\"")),
+        None => said,
+    }
+}
+
+/// A value with `${…}` that stands in a line of YAML without quotes.
+fn bare_variable(line: &str) -> Option<&str> {
+    let mut quote = None;
+    for (at, c) in line.char_indices() {
+        match (quote, c) {
+            (None, '"' | '\'') => quote = Some(c),
+            (Some(q), c) if q == c => quote = None,
+            (None, '$') if line[at..].starts_with("${") => {
+                let start = line[..at].rfind([' ', ',', '[', '{']).map_or(0, |i| i + 1);
+                let end = line[at..].find('}').map_or(line.len(), |i| at + i + 1);
+                return line.get(start..end);
+            }
+            _ => {}
+        }
+    }
+    None
 }
 
 impl Builder<'_> {

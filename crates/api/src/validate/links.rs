@@ -7,12 +7,15 @@ use crate::diag::{Diagnostic, Severity};
 use crate::link::{AclProtocol, Endpoint, Impair, Link};
 use crate::load::stand_in::UNKNOWN;
 use crate::node::NodeKind;
-use crate::values::Mac;
+use crate::values::{Mac, NodeName};
 
 /// The least an IPv4 link carries (RFC 791 §3.2), and the most an IP packet is.
 const MTU: std::ops::RangeInclusive<u32> = 68..=65535;
 /// The least an IPv6 link carries (RFC 8200 §5).
 const MTU_V6: u32 = 1280;
+
+/// What a wire has unless it is said.
+const MTU_UNLESS_SAID: u32 = 1500;
 
 pub(super) fn check(v: &mut Validator<'_>) {
     let lab = v.lab;
@@ -95,6 +98,9 @@ pub(super) fn check(v: &mut Validator<'_>) {
                 "this lan",
                 "",
             );
+        }
+        if node.kind == NodeKind::Lan && whole {
+            lan_mtu(v, name);
         }
         if node.kind == NodeKind::Host && ends != 1 && whole {
             v.error(
@@ -189,6 +195,33 @@ fn mtu(v: &mut Validator<'_>, l: usize, link: &Link, pool6: bool) {
             None => d.at(at!(v, "addressing", "links", "pool6"), "it gets IPv6 addresses from here"),
         };
         v.found.push(d.help(format!("make it {MTU_V6} or more, or leave IPv6 out")));
+    }
+}
+
+/// A segment does not fragment: what is too large for one of its wires is lost there, and nobody is told.
+fn lan_mtu(v: &mut Validator<'_>, lan: &NodeName) {
+    let of = |link: &Link| link.mtu.unwrap_or(MTU_UNLESS_SAID);
+    let wires: Vec<(usize, u32)> = v
+        .lab
+        .spec
+        .links
+        .iter()
+        .enumerate()
+        .filter(|(_, link)| link.endpoints.iter().any(|end| end.node == *lan))
+        .map(|(l, link)| (l, of(link)))
+        .collect();
+    let (Some(least), Some(most)) = (wires.iter().min_by_key(|w| w.1), wires.iter().max_by_key(|w| w.1)) else {
+        return;
+    };
+    if least.1 != most.1 {
+        let d = Diagnostic::warning(format!(
+            "the wires of the lan `{lan}` have different MTUs: {} and {}",
+            least.1, most.1
+        ))
+        .at(at!(v, "links", most.0), format!("packets of {} bytes come from here", most.1))
+        .at(at!(v, "links", least.0), "and are lost here without a word")
+        .help("give all of its links one MTU");
+        v.found.push(d);
     }
 }
 

@@ -48,6 +48,14 @@ pub(super) fn check(v: &mut Validator<'_>) {
     let mut router_ids: HashMap<Ipv4Addr, &NodeName> = HashMap::new();
     let mut edges: BTreeMap<&str, Vec<(&str, Loc)>> = BTreeMap::new();
     for (name, node) in v.nodes() {
+        let taken = match name.as_str() {
+            "all" => Some("`all` selects every node"),
+            "localhost" => Some("`localhost` is every node's own loopback"),
+            _ => None,
+        };
+        if let Some(why) = taken {
+            v.error(v.key(&["nodes".into(), name.into()]), why, "taken", "give the node another name");
+        }
         kind_fields(v, name, node);
         groups(v, name, node);
         for (i, other) in node.wait_for.iter().enumerate() {
@@ -370,6 +378,8 @@ fn files(v: &mut Validator<'_>, name: &NodeName, node: &Node) {
                 "",
                 "a path without `.`, `..`, `//` or a `/` at the end",
             );
+        } else if matches!(path.as_str(), "/etc" | "/run" | "/tmp" | "/var" | "/var/log") {
+            v.error(key, format!("`{path}` is a directory"), "", format!("name a file in it: {path}/NAME"));
         } else if matches!(parts[0], "proc" | "sys" | "dev") {
             v.error(
                 key,

@@ -71,7 +71,7 @@ fn causes(context: &Context<'_>, places: &mut Places, ways: &mut Ways, pairs: &[
             // Without a listener of anybody's, "refused" is just that.
             (Cause::Refused, _) if answers[i].listener == Listener::None => Cause::Refused,
             (Cause::TimedOut | Cause::Refused | Cause::Prohibited { .. } | Cause::Denied { .. }, Some(no_way)) => {
-                no_way.clone()
+                sealed(no_way, &counted[i])
             }
             (Cause::TimedOut | Cause::Refused | Cause::Prohibited { .. } | Cause::Denied { .. }, None) => {
                 match &counted[i] {
@@ -138,6 +138,19 @@ enum Counted {
     Unclear,
     /// The rule, or what else stopped it.
     By(String),
+}
+
+/// No way back, although a rule has counted: what whoever sealed both directions may do.
+fn sealed(no_way: &Cause, counted: &Counted) -> Cause {
+    match (no_way, counted) {
+        (Cause::NoWayBack { detail }, Counted::By(by)) => Cause::NoWayBack {
+            detail: format!(
+                "{detail}. {by} has counted, but where nothing at all passes, silence proves no rule: allow one thing, \
+                 such as `allow icmp`, or expect `unreachable`, which proves less"
+            ),
+        },
+        _ => no_way.clone(),
+    }
 }
 
 fn stopped_by<'r>(context: &Context<'_>, pair: &Pair, risen: &'r Risen) -> Vec<&'r RisenRule> {
@@ -249,7 +262,10 @@ impl Ways {
         let tried = if ports.is_empty() { String::new() } else { format!(" nor {}", ports.join(", ")) };
         for pair in open {
             let who = pair.to.as_ref().map_or_else(|| pair.target.to_string(), ToString::to_string);
-            let detail = format!("neither {}{tried} makes the round between {} and {who}", echo(pair), pair.from);
+            let echo = echo(pair);
+            let none =
+                if ports.is_empty() { format!("{echo} does not make") } else { format!("neither {echo}{tried} makes") };
+            let detail = format!("{none} the round between {} and {who}", pair.from);
             self.0.insert(Self::key(pair), Err(Cause::NoWayBack { detail }));
         }
         Ok(())

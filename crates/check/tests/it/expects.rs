@@ -152,6 +152,8 @@ fn denied_cannot_pass_by_accident() {
     // Nothing gets back to the source.
     bench.sh("h1", "nft add table netdev hole; nft add chain netdev hole in '{ type filter hook ingress device eth1 priority 0; policy drop; }'");
     assert_eq!(cause(&bench, policy("outbound 23/tcp", "denied")), "no-way-back");
+    let said = &look(&bench, policy("outbound 23/tcp", "denied")).findings[0].cause.to_string();
+    assert!(said.contains("r1:eth2 out") && said.contains("allow icmp") && said.contains("unreachable"), "{said}");
     bench.sh("h1", "nft delete table netdev hole");
     // The target lost its address.
     bench.sh("h2", "ip addr del 10.0.2.2/24 dev eth1");
@@ -294,6 +296,16 @@ fn paths_by_name_and_length() {
     // A loop.
     bench.sh("r2", "ip route add 10.0.2.0/24 via 10.0.3.1");
     assert_eq!(cause(&bench, json!({"path": {"from": "h1", "to": "h2", "af": 4}})), "timed-out");
+}
+
+#[test]
+fn a_path_that_is_looked_at_often_stays_as_long() {
+    // A host says "port unreachable" six times, and then once a second.
+    let bench = Bench::new(&[("h1:eth1 10.0.1.2/24", "h2:eth1 10.0.1.1/24")]);
+    bench.sh("h2", "sysctl -qw net.ipv4.icmp_ratelimit=1000");
+    for _ in 0..9 {
+        assert_eq!(cause(&bench, json!({"path": {"from": "h1", "to": "h2", "hops": 1}})), "holds");
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use netloom_engine::{Lab, apply};
+use netloom_engine::{Event, Lab, apply, up};
 use netloom_plan::desired::Plan;
 use netloom_plan::{Facts, plan};
 use netloom_testkit::oracle::{self, eventually};
@@ -76,4 +76,32 @@ fn a_new_neighbour_is_told_to_routers_that_run() {
     assert_eq!((pid(&lab, "a"), pid(&lab, "b")), (a, b));
     assert_eq!(ups(&lab), established, "the old session was not touched");
     end(lab, &options);
+}
+
+#[test]
+fn a_line_that_a_daemon_refuses_is_told() {
+    if !root() {
+        return;
+    }
+    if !Path::new("/usr/lib/frr/bgpd").exists() {
+        eprintln!("skipped: FRR is not installed");
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let options = options(dir.path());
+    let typo = LAB.replace("metadata: {name: routers}", "metadata: {name: typo}").replace(
+        "a: {kind: frr, bgp: {as: 65001}}",
+        "a: {kind: frr, bgp: {as: 65001}, config: \"router bgp 65001\\n neighbour 10.9.9.9 remote-as 65009\\n\"}",
+    );
+    let mut notes = Vec::new();
+    let mut hear = |event| {
+        if let Event::Note { text } = event {
+            notes.push(text);
+        }
+    };
+    let lab = up(planned(&typo, None), &options, &mut hear).unwrap();
+    end(lab, &options);
+    let [note] = &notes[..] else { panic!("{notes:?}") };
+    assert!(note.starts_with("a: bgpd goes on without"), "{note}");
+    assert!(note.contains("on config line") && note.ends_with("neighbour 10.9.9.9 remote-as 65009"), "{note}");
 }

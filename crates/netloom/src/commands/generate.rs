@@ -1,6 +1,7 @@
 //! `netloom generate`.
 
 use netloom_api::node::NodeKind;
+use netloom_api::values::LabName;
 use netloom_cli::exit::Exit;
 use netloom_cli::make::Generate;
 use netloom_plan::generate::{Options, SHAPES, generate};
@@ -22,6 +23,9 @@ pub(crate) fn run(context: &Context, args: &Generate) -> Result<Exit> {
     })?;
     let kind = args.kind.as_deref().map(kind).transpose()?;
     let routing = args.routing.as_deref().map(parse).transpose()?;
+    if let Some(name) = &args.name {
+        name.parse::<LabName>().map_err(|e| Failure::usage(format!("--name {name:?}: {e}")))?;
+    }
     let options = Options { hosts: args.hosts, kind, routing, seed: args.seed, name: args.name.clone() };
     let text = generate(shape, size, &options).map_err(|e| Failure::usage(e.to_string()))?;
     context.terminal.bytes(text.as_bytes());

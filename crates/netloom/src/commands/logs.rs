@@ -8,7 +8,8 @@ use netloom_cli::node::{Events, Logs};
 use netloom_engine::Lab;
 use netloom_kernel::poll::{Interest, poll};
 use netloom_report::style::Style;
-use serde_json::Value;
+use netloom_report::terminal::Format;
+use serde_json::{Value, json};
 
 use crate::context::Context;
 use crate::failure::{Failure, Result};
@@ -66,7 +67,9 @@ fn read(lab: &Lab, node: &str, process: &str) -> Result<Vec<u8>> {
 fn print(context: &Context, prefix: bool, name: &str, width: usize, line: &[u8]) {
     let text = String::from_utf8_lossy(line);
     let text = text.trim_end_matches('\n');
-    if prefix {
+    if context.terminal.format.is_machine() {
+        context.terminal.line(item(context, &json!({ "process": name, "line": text })));
+    } else if prefix {
         context.terminal.line(format!("{} {text}", Style::Cyan.paint(format!("{name:<width$}"))));
     } else {
         context.terminal.line(text);
@@ -90,11 +93,16 @@ pub(crate) fn events(context: &Context, args: Events) -> Result<Exit> {
         }
         let Some(event) = stream.next() else { return Ok(Exit::Ok) };
         let event = event?;
-        context.terminal.line(if machine { event.to_string() } else { sentence(&event) });
+        context.terminal.line(if machine { item(context, &event) } else { sentence(&event) });
         if context.terminal.closed() {
             return Ok(Exit::Ok);
         }
     }
+}
+
+/// One of a stream: JSON lines, or an entry of a YAML list (JSON is YAML).
+fn item(context: &Context, value: &Value) -> String {
+    if context.terminal.format == Format::Yaml { format!("- {value}") } else { value.to_string() }
 }
 
 /// `12:03:11  leaf1  process-exit  bgpd code=1`.

@@ -28,12 +28,15 @@ pub(crate) fn run(context: &Context, args: &Save) -> Result<Exit> {
                 Err(e) => errors.push(format!("{node}: {e}")),
             }
         }
-        for (path, file) in &plan.files {
+        let mut changed = lab.changed_files(node);
+        changed.extend(plan.files.keys().filter(|path| !path.starts_with("/etc/")).cloned());
+        for path in &changed {
+            // The running configuration says it all.
             if plan.kind == NodeKind::Frr && path.starts_with("/etc/frr/") {
                 continue;
             }
             match lab.read_file(node, path) {
-                Ok(now) if now == file.content.as_bytes() => {}
+                Ok(now) if plan.files.get(path).is_some_and(|file| now == file.content.as_bytes()) => {}
                 Ok(now) => {
                     write(&directory.join(path.trim_start_matches('/')), &now)?;
                     written += 1;

@@ -44,7 +44,11 @@ fn wrong_words_are_code_two_and_name_what_there_is() {
         (&["exec", "a"], "COMMAND"),
         (&["exec", "a", "--", "true"], "no lab two is up"),
         (&["validate", "--set", "novalue"], "KEY=VALUE"),
+        (&["validate", "--set", "=value"], "KEY=VALUE"),
         (&["link", "set", "a:eth1"], "nothing to set"),
+        (&["generate", "ring", "5", "--name", "No"], "lower-case"),
+        (&["ci", "--junit", "-"], "name a file"),
+        (&["test", "--json", ""], "name a file"),
     ] {
         let (code, stdout, stderr) = out(&place.netloom(args));
         assert_eq!(code, 2, "{args:?}: {stdout}{stderr}");
@@ -272,6 +276,17 @@ fn a_day_with_a_lab() {
     ok(&["start", "b"]);
     ok(&["ping", "a", "b"]);
     assert!(ok(&["events"]).contains("b"));
+    let listed = ok(&["events", "-o", "yaml"]);
+    assert!(!listed.is_empty() && listed.lines().all(|line| line.starts_with("- {")), "{listed}");
+    // What is not the host's and not the lab's, whoever wrote it.
+    let script = "echo new > /etc/netloom-new; mkdir /etc/deep; echo deep > /etc/deep/er; echo more >> /etc/hosts; echo x > /etc/file";
+    ok(&["exec", "a", "--", "sh", "-c", script]);
+    assert!(ok(&["save", "saved"]).contains("4 files"));
+    for (path, line) in [("netloom-new", "new"), ("deep/er", "deep"), ("hosts", "more"), ("file", "x")] {
+        let text = fs::read_to_string(place.path(&format!("saved/a/etc/{path}"))).unwrap();
+        assert_eq!(text.lines().last(), Some(line), "{path}");
+    }
+    assert!(!place.path("saved/b").exists() && !place.path("saved/a/etc/hostname").exists());
     ok(&["capture", "a:eth1", "--for", "300ms", "-w", "a.pcap"]);
     assert!(fs::metadata(place.path("a.pcap")).unwrap().len() >= 24);
     ok(&["down"]);

@@ -70,3 +70,11 @@ fn what_cannot_be_is_said() {
     let both = Options { kind: Some(NodeKind::Linux), routing: Some(Routing::Ospf), ..Options::default() };
     assert!(matches!(generate("ring", "3", &both), Err(GenerateError::Option(_))));
 }
+
+#[test]
+fn who_is_asked_whether_it_is_ready_is_there_to_be_asked() {
+    let text = "apiVersion: netloom.dev/v1alpha1\nkind: Lab\nmetadata: {name: asked}\nspec:\n  nodes:\n    a: {ready: {tcp: 80, within: 1s}}\n    b: {}\n";
+    let lab = load(text);
+    let plan = crate::common::planned(&lab, None);
+    assert!(plan.nodes["a"].populated && !plan.nodes["b"].populated);
+}
