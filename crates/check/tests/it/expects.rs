@@ -87,7 +87,9 @@ fn links_are_up_or_not() {
 #[test]
 fn reach_says_what_stands_in_the_way() {
     let bench = line();
-    let all = look(&bench, json!({"reach": {"from": "all", "to": "all"}}));
+    // On a machine that is busy with the other tests an answer may take its time.
+    let everybody: Expect = serde_json::from_value(json!({"reach": {"from": "all", "to": "all"}})).unwrap();
+    let all = expect::look(&everybody, &Context::new(&bench));
     assert_eq!((all.holds(), all.checked), (true, 12), "{all:?}");
     assert!(all.measurements.iter().any(|m| m.name == "rtt max" && m.value > 0.0));
     assert_eq!(

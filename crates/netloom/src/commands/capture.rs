@@ -36,8 +36,9 @@ pub(crate) fn run(context: &Context, args: &Capture) -> Result<Exit> {
             "a capture is not for a terminal: pipe it (`| wireshark -k -i -`, `| tcpdump -r -`) or name a file",
         ));
     }
-    signals::catch()?;
     let lab = context.open(&args.lab)?;
+    // Without root the lab's user namespace has been joined now, which a process with a second thread cannot.
+    signals::catch()?;
     let (_, plan, _) = lab.end(&end)?;
     let options = PacketOptions {
         auxdata: true,

@@ -14,10 +14,19 @@ use crate::{admission, host};
 
 pub(crate) fn run(context: &Context, args: &Doctor) -> Result<Exit> {
     let t = &context.terminal;
+    // As `up` and `ci` do it: what counts is what labs find. Where that is refused, the probes say so.
+    let without_root = netloom_engine::enter_rootless().unwrap_or(false);
     let progress = t.progress();
     progress.step("doctor");
-    let found = features::probe_all();
+    let mut found = features::probe_all();
     progress.finish();
+    if without_root {
+        for f in found.iter_mut().filter(|f| f.name == "macvlan") {
+            f.available = false;
+            f.reason = "without root the host's interfaces are out of reach".into();
+            f.remedy = "run as root".into();
+        }
+    }
     let frr = host::frr();
     let switches = netloom_engine::switches(&context.run_dir);
     // With a lab file: is there room for that lab?
@@ -35,7 +44,7 @@ pub(crate) fn run(context: &Context, args: &Doctor) -> Result<Exit> {
     let exit = if missing { Exit::Environment } else { Exit::Ok };
     if t.format.is_machine() {
         t.document(&json!({
-            "kernel": machine::kernel_release(), "processors": machine::cpus(), "memory": machine::memory().ok(), "root": netloom_kernel::process::is_root(),
+            "kernel": machine::kernel_release(), "processors": machine::cpus(), "memory": machine::memory().ok(), "root": netloom_kernel::process::is_root() && !without_root,
             "features": found, "switches": switches, "needs": needs, "neighbours": {"ipv4": ipv4, "ipv6": ipv6},
             "frr": frr.as_ref().map(|f| json!({"version": format!("{}.{}", f.version.0, f.version.1), "directory": f.directory, "daemons": f.daemons})),
         }));
@@ -45,6 +54,9 @@ pub(crate) fn run(context: &Context, args: &Doctor) -> Result<Exit> {
         .map(|m| format!(", {} of memory, {} free", bytes(m.total), bytes(m.available)))
         .unwrap_or_default();
     t.line(format!("Linux {}, {} processors{memory}", machine::kernel_release(), machine::cpus()));
+    if without_root {
+        t.line("without root: labs are made in a user namespace of yours");
+    }
     t.line("");
     for f in &found {
         line(

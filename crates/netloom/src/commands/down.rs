@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use netloom_cli::exit::Exit;
 use netloom_cli::lab::Down;
+use netloom_kernel::process::is_root;
 use netloom_report::style::{self, Style};
 
 use crate::context::{Context, options};
@@ -11,8 +12,9 @@ use crate::failure::{Failure, Result};
 use crate::signals;
 
 pub(crate) fn run(context: &Context, args: &Down) -> Result<Exit> {
-    signals::catch()?;
+    let root = is_root();
     if args.all {
+        signals::catch()?;
         let all = netloom_engine::list(&context.run_dir);
         if all.is_empty() {
             context.terminal.say("no lab is up");
@@ -24,14 +26,32 @@ pub(crate) fn run(context: &Context, args: &Down) -> Result<Exit> {
                 context.terminal.note(format!("not taken down: {}", left.join(", ")));
                 return Ok(signals::exit(signal));
             }
-            if let Err(f) = one(context, &instance.name) {
+            // Without root each lab has a user namespace of its own, and a process can join but one.
+            let done = if root { one(context, &instance.name).map(drop) } else { by_itself(context, &instance.name) };
+            if let Err(f) = done {
                 errors.push(format!("{}: {f}", instance.name));
             }
         }
         return if errors.is_empty() { Ok(Exit::Ok) } else { Err(Failure::build(errors.join("\n"))) };
     }
-    let interrupted = one(context, &context.instance(&options(&args.lab))?)?;
+    let instance = context.instance(&options(&args.lab))?;
+    if !root {
+        // Commands of the nodes run in the lab's user namespace, to be joined before there is a second thread. What is wrong with
+        // the lab is of no interest: it goes.
+        let _ = netloom_engine::Lab::open(&context.run_dir, &instance);
+    }
+    signals::catch()?;
+    let interrupted = one(context, &instance)?;
     Ok(interrupted.unwrap_or(Exit::Ok))
+}
+
+/// Takes a lab down in a process of its own.
+fn by_itself(context: &Context, instance: &str) -> Result<()> {
+    let myself = std::env::current_exe().map_err(|e| Failure::build(format!("find this program: {e}")))?;
+    let mut command = std::process::Command::new(myself);
+    command.args(["down", "--name", instance]).args(context.terminal.quiet.then_some("--quiet"));
+    let ended = command.status().map_err(|e| Failure::build(format!("start `netloom down`: {e}")))?;
+    if ended.success() { Ok(()) } else { Err(Failure::build(format!("`netloom down` ended with {ended}"))) }
 }
 
 fn one(context: &Context, instance: &str) -> Result<Option<Exit>> {

@@ -12,8 +12,9 @@ use crate::failure::{Failure, Result};
 use crate::{cycle, host, signals, tests};
 
 pub(crate) fn run(context: &Context, args: &Test) -> Result<Exit> {
-    signals::catch()?;
     let lab = context.open(&options(&args.lab))?;
+    // Without root the lab's user namespace has been joined now, which a process with a second thread cannot.
+    signals::catch()?;
     let name = lab.instance().name.clone();
     // The file as it is now; without one, the tests the lab was made with.
     let file = match args.lab.file() {

@@ -55,3 +55,57 @@ fn the_main_job_without_root() {
         assert!(left.is_empty(), "{way:?}: left behind: {left:?}\n{said}");
     }
 }
+
+/// Each command is a process of its own and has to find its way into the lab's user namespace.
+#[test]
+fn a_day_without_root() {
+    needs!(root, setpriv);
+    let probe = as_user(&["unshare", "-Urnm", "true"]).output().unwrap();
+    if !probe.status.success() {
+        println!("skipped: this machine gives ordinary users no user namespaces");
+        return;
+    }
+    let place = Place::new();
+    fs::set_permissions(place.path(""), PermissionsExt::from_mode(0o777)).unwrap();
+    let program = place.path("netloom");
+    fs::copy(env!("CARGO_BIN_EXE_netloom"), &program).unwrap();
+    let runs = SMALL.replace("a: {}", "a: {run: {x: exec sleep 1000}, exec: {down: [hostname]}}");
+    fs::write(place.path("lab.yaml"), &runs).unwrap();
+    let ok = |args: &[&str]| {
+        let mut command = as_user(&[]);
+        let out = command.arg(&program).args(args).current_dir(place.path(""));
+        let out = out.env("NETLOOM_RUN_DIR", place.run_dir()).output().unwrap();
+        let said = format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
+        assert_eq!(out.status.code(), Some(0), "{args:?}: {said}");
+        said
+    };
+    let doctor = ok(&["doctor"]);
+    assert!(doctor.contains("labs work here") && doctor.contains("without root"), "{doctor}");
+    assert!(doctor.contains("- macvlan"), "the host's interfaces are not the user's: {doctor}");
+    // A lab that is not up is made.
+    ok(&["apply"]);
+    ok(&["ps"]);
+    assert!(ok(&["test"]).contains("1 of 1 test passed"));
+    ok(&["ping", "--all"]);
+    ok(&["probe", "a", "b", "80/tcp"]);
+    assert!(ok(&["exec", "a", "--", "hostname"]).contains('a'));
+    ok(&["capture", "a:eth1", "--for", "100ms", "-w", "a.pcap"]);
+    ok(&["link", "set", "a:eth1", "--down"]);
+    ok(&["link", "set", "a:eth1", "--up"]);
+    ok(&["restart", "a"]);
+    fs::write(place.path("lab.yaml"), runs.replace("b: {}", "b: {}, c: {}")).unwrap();
+    assert!(ok(&["apply"]).contains("node c"));
+    for look in
+        [&["inspect"][..], &["events"], &["logs", "a"], &["link", "show"], &["save", "saved"], &["names", "--ssh"]]
+    {
+        ok(look);
+    }
+    ok(&["up", "--name", "other"]);
+    assert!(ok(&["down", "--name", "small"]).contains("hostname: a"));
+    ok(&["up", "--name", "third"]);
+    assert_eq!(ok(&["down", "--all"]).matches("hostname: a").count(), 2);
+    for instance in ["small", "other", "third"] {
+        let left = place.left(instance);
+        assert!(left.is_empty(), "left behind: {left:?}");
+    }
+}
