@@ -96,7 +96,8 @@ fn limits_bite_and_their_groups_go() {
     if cpu {
         // Hundredths of a second in two seconds: 40 are allowed.
         let share = ticks("a");
-        assert!((10..=80).contains(&share), "{share}");
+        // A machine that is busy with other tests gives less.
+        assert!((1..=80).contains(&share), "{share}");
         apply(wanted(false), &options, &mut |_| ()).unwrap();
         let more = ticks("a");
         println!("of 2 s: {share} ticks at 0.2 processors, {more} at 8");
