@@ -1,6 +1,7 @@
 //! The lab: `apiVersion: netloom.dev/v1alpha1`, `kind: Lab`.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use indexmap::IndexMap;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -10,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::link::Link;
 use crate::node::{Node, PublishedPort};
 use crate::test::Test;
-use crate::values::{HostName, LabName, NodeName};
+use crate::values::{HostName, LabName, NodeName, Span};
 
 /// The only `apiVersion` there is.
 pub const API_VERSION: &str = "netloom.dev/v1alpha1";
@@ -95,6 +96,79 @@ pub struct Fabric {
     /// For `ovs`: how hosts are joined; `flow` unless said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tunnel: Option<Tunnel>,
+    /// For `ovs`: samples of packets and counters of ports, told to a collector (sFlow version 5).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sflow: Option<Sflow>,
+    /// For `ovs`: flows when they end, or once in a while (NetFlow version 5).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub netflow: Option<Netflow>,
+    /// For `ovs`: samples of packets, gathered into flows (IPFIX, RFC 7011).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ipfix: Option<Ipfix>,
+}
+
+impl Fabric {
+    /// What the switches tell collectors.
+    pub fn export(&self) -> Export {
+        Export { sflow: self.sflow.clone(), netflow: self.netflow.clone(), ipfix: self.ipfix.clone() }
+    }
+}
+
+/// What switches tell of the packets that cross them. A collector's address is seen from the switch: one that runs beside it
+/// (`netloom exec @HOST`) has 127.0.0.1.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Export {
+    pub sflow: Option<Sflow>,
+    pub netflow: Option<Netflow>,
+    pub ipfix: Option<Ipfix>,
+}
+
+/// sFlow version 5.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Sflow {
+    /// `ADDRESS:PORT` of the collector; usually 6343.
+    #[schemars(with = "String")]
+    pub target: SocketAddr,
+    /// One packet in so many is sampled; 64 unless said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sampling: Option<u32>,
+    /// Between two reports of the ports' counters; 10 s unless said. Whole seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub polling: Option<Span>,
+    /// Bytes of each sampled packet; 128 unless said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub header: Option<u32>,
+}
+
+/// NetFlow version 5.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Netflow {
+    /// `ADDRESS:PORT` of the collector; usually 2055.
+    #[schemars(with = "String")]
+    pub target: SocketAddr,
+    /// A flow that goes on is told of so often; 60 s unless said. Whole seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub active_timeout: Option<Span>,
+}
+
+/// IPFIX (RFC 7011).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Ipfix {
+    /// `ADDRESS:PORT` of the collector; usually 4739.
+    #[schemars(with = "String")]
+    pub target: SocketAddr,
+    /// One packet in so many is sampled; 64 unless said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sampling: Option<u32>,
+    /// A flow that goes on is told of so often; 10 s unless said. Whole seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub active_timeout: Option<Span>,
+    /// Observation domain; the number of the host unless said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub domain: Option<u32>,
 }
 
 /// A host of the lab: a place for nodes with an Open vSwitch of its own. On one machine it is a network namespace.

@@ -265,7 +265,7 @@ impl Lab {
         })
     }
 
-    /// A handle on a node's network namespace.
+    /// A handle on the network namespace of a node, or with `@HOST` of a host.
     ///
     /// # Errors
     /// [`Error::Unknown`], or when the keeper is gone.
@@ -279,7 +279,8 @@ impl Lab {
     /// As [`Lab::netns`].
     pub fn netns_of(&self, nodes: &[&str]) -> Result<Vec<Netns>> {
         for node in nodes {
-            if !has_namespace(self.node(node)?) {
+            // The keeper knows which hosts there are.
+            if !fabric::is_host(node) && !has_namespace(self.node(node)?) {
                 let reason = "it is an interface of the host and has no namespace of its own".into();
                 return Err(Error::Node { node: (*node).into(), reason });
             }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
-use netloom_api::lab::{Lab, Tunnel};
+use netloom_api::lab::{Export, Lab, Tunnel};
 use netloom_api::link::{AclAction, AclRule, Impair};
 use netloom_api::node::{HostInterface, NodeKind};
 use netloom_api::values::{EndRef, HostName, IfName, LabName, Mac, NodeName};
@@ -220,6 +220,9 @@ pub struct FabricPlan {
     pub tunnel: Tunnel,
     /// Hosts in the order of the file.
     pub hosts: IndexMap<HostName, HostPlan>,
+    /// What the switches tell collectors.
+    #[serde(default)]
+    pub export: Export,
 }
 
 /// A host of the lab.

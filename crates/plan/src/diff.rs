@@ -172,6 +172,10 @@ fn switches(out: &mut Vec<Change>, old: Option<&FabricPlan>, new: Option<&Fabric
             }
             Some(_) => {}
         }
+        let export = |plan: Option<&FabricPlan>| plan.map(|plan| plan.export.clone()).unwrap_or_default();
+        if before.contains_key(host) && export(old) != export(new) {
+            push(out, Action::Change, Subject::Switch(host.clone()), "what it tells collectors");
+        }
     }
 }
 

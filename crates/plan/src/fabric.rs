@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 
 use indexmap::IndexMap;
 use ipnet::Ipv4Net;
-use netloom_api::lab::{Lab, VXLAN_OVERHEAD};
+use netloom_api::lab::{Fabric, Lab, VXLAN_OVERHEAD};
 use netloom_api::node::NodeKind;
 use netloom_api::values::{EndRef, HostName, NodeName};
 
@@ -86,7 +86,8 @@ pub(crate) fn plan(
         hosts.insert(host, HostPlan { number, address, mtu });
     }
     let tunnel = spec.fabric.as_ref().and_then(|fabric| fabric.tunnel).unwrap_or_default();
-    Some(FabricPlan { tunnel, hosts })
+    let export = spec.fabric.as_ref().map(Fabric::export).unwrap_or_default();
+    Some(FabricPlan { tunnel, hosts, export })
 }
 
 /// Numbers from 1: held ones stay, new ones are the lowest free.

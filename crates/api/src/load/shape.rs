@@ -235,7 +235,7 @@ fn called(def: &str, otherwise: &str) -> String {
         "" => otherwise.into(),
         "LabSpec" => "`spec`".into(),
         "Metadata" | "Fabric" | "Addressing" | "Management" | "Impair" | "Acl" | "Bgp" | "Ospf" | "Ready"
-        | "Config" => {
+        | "Config" | "Sflow" | "Netflow" | "Ipfix" => {
             format!("`{}`", def.to_lowercase())
         }
         "Kinds" => "`kinds`".into(),

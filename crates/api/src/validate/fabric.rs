@@ -2,10 +2,10 @@
 
 use super::{Validator, at};
 use crate::diag::Diagnostic;
-use crate::lab::{DEFAULT_MTU, FabricKind, VXLAN_OVERHEAD};
+use crate::lab::{DEFAULT_MTU, Fabric, FabricKind, VXLAN_OVERHEAD};
 use crate::load::check::suggest;
 use crate::node::NodeKind;
-use crate::values::HostName;
+use crate::values::{HostName, Span};
 
 /// The most a network between hosts carries: the largest MTU of a veth.
 const UNDERLAY: u32 = 65535;
@@ -22,6 +22,9 @@ pub(super) fn check(v: &mut Validator<'_>) {
         let here = at!(v, "fabric", "tunnel");
         let help = "leave `tunnel` out, or make the kind `ovs`";
         v.error(here, "a veth joins two nodes of one machine and crosses no tunnel", "not with veth", help);
+    }
+    if let Some(fabric) = &spec.fabric {
+        exports(v, fabric);
     }
     if !ovs && known && !spec.hosts.is_empty() {
         let here = v.key(&["hosts".into()]);
@@ -46,6 +49,45 @@ pub(super) fn check(v: &mut Validator<'_>) {
     }
     if ovs {
         mtus(v);
+    }
+}
+
+/// What switches tell collectors.
+fn exports(v: &mut Validator<'_>, fabric: &Fabric) {
+    if fabric.kind == FabricKind::Veth {
+        let said = [
+            ("sflow", fabric.sflow.is_some()),
+            ("netflow", fabric.netflow.is_some()),
+            ("ipfix", fabric.ipfix.is_some()),
+        ];
+        for (key, _) in said.into_iter().filter(|(_, said)| *said) {
+            let help = format!("leave `{key}` out, or make the kind `ovs`");
+            v.error(at!(v, "fabric", key), "only switches tell collectors what crosses them", "not with veth", help);
+        }
+    }
+    let (sflow, netflow, ipfix) = (&fabric.sflow, &fabric.netflow, &fabric.ipfix);
+    let numbers = [
+        ("sflow", "sampling", sflow.as_ref().and_then(|sflow| sflow.sampling), 1, u32::MAX / 2),
+        ("sflow", "header", sflow.as_ref().and_then(|sflow| sflow.header), 14, 1500),
+        ("ipfix", "sampling", ipfix.as_ref().and_then(|ipfix| ipfix.sampling), 1, u32::MAX / 2),
+    ];
+    for (what, key, value, least, most) in numbers {
+        if value.is_some_and(|value| !(least..=most).contains(&value)) {
+            let help = format!("write a number from {least} to {most}");
+            v.error(at!(v, "fabric", what, key), format!("`{key}` is out of range"), "", help);
+        }
+    }
+    let spans = [
+        ("sflow", "polling", sflow.as_ref().and_then(|sflow| sflow.polling), 3600),
+        ("netflow", "active-timeout", netflow.as_ref().and_then(|netflow| netflow.active_timeout), 3600),
+        ("ipfix", "active-timeout", ipfix.as_ref().and_then(|ipfix| ipfix.active_timeout), 3600),
+    ];
+    for (what, key, value, most) in spans {
+        let whole = |span: Span| span.0.subsec_nanos() == 0 && (1..=most).contains(&span.0.as_secs());
+        if value.is_some_and(|span| !whole(span)) {
+            let help = format!("write whole seconds from 1s to {}m", most / 60);
+            v.error(at!(v, "fabric", what, key), format!("`{key}` is out of range"), "", help);
+        }
     }
 }
 

@@ -145,7 +145,10 @@ impl Switch {
             .with::<vswitch::OpenVSwitch>()
             .with::<vswitch::Bridge>()
             .with::<vswitch::Port>()
-            .with::<vswitch::Interface>();
+            .with::<vswitch::Interface>()
+            .with::<vswitch::SFlow>()
+            .with::<vswitch::NetFlow>()
+            .with::<vswitch::Ipfix>();
         let mut config = Config::new(netloom_ovsdb::Remote::Unix(socket), vswitch::DATABASE).monitor(tables);
         config.patience = APPLIED;
         let database = Database::connect(config).map_err(|e| Error::step(DAEMONS[0], e))?;

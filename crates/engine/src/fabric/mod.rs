@@ -14,6 +14,7 @@
 //! | access lists, as flows | [`access`] |
 //! | what the switches would do with a packet | [`crossing`] |
 //! | what silently does not pass | [`doctor`] |
+//! | what collectors are told | [`exports`] |
 //! | the network between the hosts | [`underlay`] |
 //! | carrier of one end follows the other | `netloom_relay::carrier` |
 //!
@@ -23,6 +24,7 @@ mod access;
 mod crossing;
 mod daemons;
 mod doctor;
+mod exports;
 mod flows;
 mod rows;
 mod underlay;

@@ -10,7 +10,7 @@ use netloom_ovsdb::vswitch::{Bridge, Interface, OpenVSwitch, Port, add_port, rem
 use netloom_ovsdb::{Condition, Mutation, Mutator, Operation, Ref, Row, Snapshot, Table, Uuid};
 use netloom_plan::desired::{FabricPlan, TUNNEL_PORT};
 
-use super::{Datapath, LAB, UNDERLAY, stitched};
+use super::{Datapath, LAB, UNDERLAY, exports, stitched};
 use crate::error::{Error, Result};
 use crate::spaces::Spaces;
 use crate::topology::Topology;
@@ -32,6 +32,7 @@ pub(super) struct Wanted {
     /// the others remember would be wrong for half a minute.
     address: String,
     bridges: Vec<(&'static str, Vec<WantedPort>)>,
+    exports: exports::Wanted,
 }
 
 struct WantedPort {
@@ -113,11 +114,13 @@ impl Wanted {
         }
         let [high, low] = plan.hosts.get(host).map_or(0, |host| host.number as u16).to_be_bytes();
         let address = format!("02:6e:6c:00:{high:02x}:{low:02x}");
-        Ok(Wanted { datapath, mark: topology.plan.instance.to_string(), address, bridges })
+        let number = plan.hosts.get(host).map_or(0, |host| host.number);
+        let exports = exports::Wanted::new(plan, number);
+        Ok(Wanted { datapath, mark: topology.plan.instance.to_string(), address, bridges, exports })
     }
 }
 
-fn malformed(error: Malformed) -> Error {
+pub(super) fn malformed(error: Malformed) -> Error {
     Error::step("the switch's database", error)
 }
 
@@ -202,6 +205,8 @@ pub(super) fn difference(snapshot: &Snapshot, wanted: &Wanted) -> Result<(Vec<Op
             difference_of(name, port, have.get(&port.name), &mut operations, &mut words);
         }
     }
+    let lab = there.iter().map(|(_, bridge)| bridge).find(|bridge| bridge.name == LAB);
+    wanted.exports.difference(snapshot, lab, &mut operations, &mut words)?;
     Ok((operations, words))
 }
 

@@ -14,6 +14,7 @@ use crate::lab::{end, options, sh, start};
 use crate::routers::planned;
 
 mod access;
+mod exports;
 mod life;
 
 /// Three devices, two on one host and one on another.
