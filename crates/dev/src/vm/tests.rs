@@ -23,7 +23,10 @@ const SUITES: &[Suite] = &[
     Suite { package: "netloom-testkit", filters: &["netem"] },
     Suite { package: "netloom-relay", filters: &["netem"] },
     Suite { package: "netloom-ovs", filters: &["kernel_datapath"] },
-    Suite { package: "netloom-engine", filters: &["frames", "a_stream_loses", "macvlan_and_stitch", "a_physical"] },
+    Suite {
+        package: "netloom-engine",
+        filters: &["fabric", "frames", "a_stream_loses", "macvlan_and_stitch", "a_physical"],
+    },
 ];
 
 /// What Debian's kernel has: a test that misses one fails in place of being skipped.

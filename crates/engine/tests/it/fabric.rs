@@ -96,7 +96,8 @@ fn a_link_on_one_host_is_two_ports_and_two_flows() {
     first_ping(&lab, "a", "fd00::1");
 
     let bridges = rows(&lab, "@h1", "bridge", "name,fail_mode,datapath_type");
-    assert_eq!(bridges, [["lab", "secure", "netdev"].map(Value::from).to_vec()]);
+    let datapath = if netloom_kernel::features::has("openvswitch") { "system" } else { "netdev" };
+    assert_eq!(bridges, [["lab", "secure", datapath].map(Value::from).to_vec()]);
     assert_eq!(flows(&lab, "@h1").len(), 6);
     assert!(flows(&lab, "@h1").iter().any(|f| f.contains("in_port=\"a_eth1\"") && f.ends_with("output:\"b_eth1\"")));
     // The names of the seed: what a port leads to, and who made it.

@@ -136,6 +136,29 @@ fn ovs_triangle_passes_over_both_kinds_of_tunnels() {
     passes("ovs-triangle", &["--set", "tunnel=peer"], 6);
 }
 
+/// The same files, with one line more: links and tests mean the same on another fabric, on two hosts.
+#[test]
+fn examples_of_veths_pass_on_open_vswitch_too() {
+    needs!(root, bgpd, ospfd, ovs_vswitchd);
+    let two = ("\nspec:\n", "\nspec:\n  fabric: ovs\n  hosts: {one: {}, two: {}}\n");
+    let placed: [(&str, usize, &[&str]); 2] =
+        [("clos-bgp", 5, &["spine2", "leaf2", "leaf4", "h2", "h4"]), ("ospf-ring", 3, &["r2", "r4", "west"])];
+    for (name, tests, nodes) in placed {
+        let mut text = fs::read_to_string(example(name)).unwrap().replacen(two.0, two.1, 1);
+        for node in nodes {
+            let (from, to) = (format!("\n    {node}: {{"), format!("\n    {node}: {{place: two, "));
+            assert!(text.contains(&from), "{name} has no {node} any more");
+            text = text.replacen(&from, &to, 1);
+        }
+        let place = Place::new();
+        let file = place.path("lab.yaml");
+        fs::write(&file, text).unwrap();
+        let ran = place.ci(&file, &[]);
+        assert_eq!(ran.code, 0, "{}", ran.said());
+        assert_eq!(ran.json["tests"].as_array().unwrap().len(), tests, "{}", ran.said());
+    }
+}
+
 #[test]
 fn a_rule_taken_out_and_a_wire_in_the_wrong_place_are_named() {
     needs!(root, ospfd, ovs_vswitchd, lldpd);
