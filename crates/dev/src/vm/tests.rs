@@ -25,7 +25,14 @@ const SUITES: &[Suite] = &[
     Suite { package: "netloom-ovs", filters: &["kernel_datapath"] },
     Suite {
         package: "netloom-engine",
-        filters: &["fabric", "frames", "a_stream_loses", "macvlan_and_stitch", "a_physical"],
+        filters: &[
+            "frames",
+            "fabric::a_link",
+            "fabric::hosts_are",
+            "a_stream_loses",
+            "macvlan_and_stitch",
+            "a_physical",
+        ],
     },
 ];
 
