@@ -50,11 +50,12 @@ pub use options::{Mode, Options, RunDir};
 pub use run::{Instance, down, list, up};
 
 /// Forks the process that will hold the next lab this process makes. Early, while the process is small: what the keeper inherits
-/// is copied for every node. [`up`] does it by itself when nobody has.
+/// is copied for every node. [`up`] does it by itself when nobody has. When what is returned is dropped and no lab was made, the process
+/// is ended and collected.
 ///
 /// # Errors
 /// `EAGAIN` at the limit of processes.
-pub fn prepare() -> Result<()> {
+pub fn prepare() -> Result<netloom_runtimes::keeper::Planted> {
     Ok(netloom_runtimes::keeper::plant(run::HOOKS)?)
 }
 

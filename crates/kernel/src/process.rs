@@ -212,11 +212,12 @@ pub fn fork_among_threads(work: impl FnOnce() -> i32) -> Result<i32> {
 
 /// Starts a child in new namespaces that runs a program soon, and returns when it does, or when the child has ended. Until then the
 /// child borrows the caller's memory and descriptor table, as after vfork(2), so that nothing is copied however much the caller
-/// holds; what `work` writes, the caller reads. `work` calls [`own_descriptors_here`] before it opens or closes anything, ends
+/// holds; what `work` writes, the caller reads. Only the calling thread stands still: another may start a child of its own meanwhile. A
+/// parent-death signal of the child (prctl(2)) comes when the calling *thread* ends. `work` calls [`own_descriptors_here`] before it opens or closes anything, ends
 /// in running the program, and returns when that failed; what it returns is the exit code.
 ///
 /// # Errors
-/// [`Error::Invalid`] when the process has more than one thread; `EAGAIN` at the limit of processes, `EPERM`, `ENOSPC` of namespaces.
+/// `EAGAIN` at the limit of processes, `EPERM`, `ENOSPC` of namespaces.
 pub fn run_child(namespaces: Namespaces, work: &dyn Fn() -> i32) -> Result<Child> {
     extern "C" fn begin(work: *mut libc::c_void) -> libc::c_int {
         // SAFETY: `run_child` passes a pointer to the reference below, which outlives this call.
@@ -224,15 +225,14 @@ pub fn run_child(namespaces: Namespaces, work: &dyn Fn() -> i32) -> Result<Child
         run_and_exit(work)
     }
     const STACK: usize = 512 * 1024;
-    single_threaded("run a program")?;
     let mut stack = Vec::<u128>::with_capacity(STACK / size_of::<u128>());
     let mut work = work;
     let mut pidfd: RawFd = -1;
     let flags =
         libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_FILES | libc::CLONE_PIDFD | libc::SIGCHLD | namespaces.0;
-    // SAFETY: the caller stands still until the child has left this memory (CLONE_VFORK), so stack and closure outlive its use
-    // of them, and nothing changes under either; there is no other thread whose locks could be held. The pidfd is
-    // stored where clone(2) says.
+    // SAFETY: the calling thread stands still until the child has left this memory (CLONE_VFORK), so stack and closure outlive its
+    // use of them, and nothing changes under either. Other threads run on: a lock that one of them holds is released as it would be for
+    // another thread. The pidfd is stored where clone(2) says.
     let pid = unsafe {
         let top = stack.as_mut_ptr().byte_add(STACK);
         libc::clone(begin, top.cast(), flags, (&raw mut work).cast(), &raw mut pidfd)
@@ -301,6 +301,28 @@ pub fn reap() -> Result<Option<(i32, Exit)>> {
     match wait_any(-1, false) {
         Err(error) if error.errno() == Some(libc::ECHILD) => Ok(None),
         other => other,
+    }
+}
+
+/// From now on what becomes of the caller's children is nobody's business: none that ends waits to be collected (wait(2), `SIG_IGN`), and
+/// with it nobody who waits for its end, such as the first process of its pid namespace.
+pub fn forget_children_here() {
+    // SAFETY: SIG_IGN needs no handler.
+    unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
+}
+
+/// Collects every child that has ended; true when there are others.
+///
+/// # Errors
+/// Does not happen in practice.
+pub fn has_children() -> Result<bool> {
+    loop {
+        match wait_any(-1, false) {
+            Ok(Some(_)) => {}
+            Ok(None) => return Ok(true),
+            Err(error) if error.errno() == Some(libc::ECHILD) => return Ok(false),
+            Err(error) => return Err(error),
+        }
     }
 }
 
@@ -577,11 +599,12 @@ pub fn set_dumpable_here() -> Result<()> {
 /// `EPERM`.
 pub fn set_user_here(uid: u32, gid: u32, groups: &[u32]) -> Result<()> {
     let doing = || format!("become user {uid}, group {gid}");
+    // The C library's functions would change every thread of the memory they run in, which a child of `run_child` only borrows.
     // SAFETY: the list outlives the call; the others take no pointers.
     unsafe {
-        check(libc::setgroups(groups.len(), groups.as_ptr()), doing)?;
-        check(libc::setresgid(gid, gid, gid), doing)?;
-        check(libc::setresuid(uid, uid, uid), doing)?;
+        check(libc::syscall(libc::SYS_setgroups, groups.len(), groups.as_ptr()) as libc::c_int, doing)?;
+        check(libc::syscall(libc::SYS_setresgid, gid, gid, gid) as libc::c_int, doing)?;
+        check(libc::syscall(libc::SYS_setresuid, uid, uid, uid) as libc::c_int, doing)?;
     }
     Ok(())
 }

@@ -25,14 +25,17 @@ fn main() -> ExitCode {
         Err(error) => return usage(&error),
     };
     let context = Context::new(terminal_of(&cli.global));
+    let makes_labs = matches!(cli.command, Command::Up(_) | Command::Ci(_));
     // Before there is a second thread: who is not root makes labs in a user namespace.
-    if matches!(cli.command, Command::Up(_) | Command::Ci(_))
-        && let Err(error) = netloom_engine::enter_rootless().and_then(|_| netloom_engine::prepare())
-    {
-        let failure = failure::Failure::from(error);
-        failure.print(&context.terminal);
-        return ExitCode::from(failure.exit.code());
-    }
+    let prepare = || netloom_engine::enter_rootless().and_then(|_| netloom_engine::prepare());
+    let _prepared = match makes_labs.then(prepare).transpose() {
+        Ok(prepared) => prepared,
+        Err(error) => {
+            let failure = failure::Failure::from(error);
+            failure.print(&context.terminal);
+            return ExitCode::from(failure.exit.code());
+        }
+    };
     let code = match commands::run(&context, cli.command) {
         Ok(code) => code,
         Err(failure) => {

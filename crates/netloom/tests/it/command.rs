@@ -32,6 +32,19 @@ fn a_wrong_file_is_code_two_and_still_makes_a_junit() {
 }
 
 #[test]
+fn a_wrong_file_leaves_no_process_to_collect() {
+    needs!(root, unshare);
+    let place = Place::new();
+    fs::write(place.path("lab.yaml"), TWO.replace("b:eth1", "c:eth1")).unwrap();
+    // Where process 1 is a shell that goes on as `cat`, nobody collects what others left.
+    let script = "\"$0\" up lab.yaml 2>/dev/null; echo $?; exec cat /proc/[0-9]*/comm";
+    let mut unshare = std::process::Command::new("unshare");
+    unshare.args(["--pid", "--fork", "--mount-proc", "sh", "-c", script, env!("CARGO_BIN_EXE_netloom")]);
+    let out = unshare.current_dir(place.directory.path()).env("NETLOOM_RUN_DIR", place.run_dir()).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&out.stdout).split_whitespace().collect::<Vec<_>>(), ["2", "cat"]);
+}
+
+#[test]
 fn wrong_words_are_code_two_and_name_what_there_is() {
     let place = Place::new();
     fs::write(place.path("lab.yaml"), TWO).unwrap();

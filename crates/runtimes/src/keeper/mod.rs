@@ -2,16 +2,19 @@
 //!
 //! It holds the descriptors of all network namespaces, is the parent of every node's init and processes, and mounts the
 //! lab's tmpfs in a mount namespace of its own. Nothing it holds is pinned to a path: when it ends, however it ends, inits
-//! get SIGKILL, their process trees die with them, namespaces close and links vanish. It has one thread and one `poll`.
+//! get SIGKILL, their process trees die with them, namespaces close and links vanish. It has one `poll`, and a second thread
+//! only to start nodes with.
 
 mod node;
 mod seed;
 mod serve;
+mod start;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fs::OpenOptions;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use netloom_kernel::poll::{Interest, poll};
@@ -22,13 +25,13 @@ use serde_json::Value;
 
 use crate::client::at_short_path;
 use crate::error::Result;
-use crate::files::Store;
 use crate::protocol::{Helper, SOCKET};
 
 use node::{Node, Role};
-pub use seed::{Hooks, plant};
+pub use seed::{Hooks, Planted, plant};
 use serve::Job;
 pub(crate) use serve::copy;
+use start::{Ground, Second};
 
 /// How many events are kept for those who ask what has been.
 const PAST: usize = 1000;
@@ -53,9 +56,6 @@ pub struct Keeper {
     parent: Option<PidFd>,
     /// For children: to notice that the keeper has ended before they were tied to it.
     own: PidFd,
-    own_pid_namespace: OwnedFd,
-    /// In a user namespace.
-    rootless: bool,
     held: BTreeMap<String, OwnedFd>,
     values: BTreeMap<String, Value>,
     nodes: BTreeMap<String, Node>,
@@ -66,8 +66,9 @@ pub struct Keeper {
     past: VecDeque<Value>,
     /// The control sockets of those that run.
     helpers: BTreeMap<Helper, OwnedFd>,
-    /// The lab's tmpfs once it is mounted, and in it the program of every node's first process.
-    files: Option<(Store, OwnedFd)>,
+    /// Once something was started or the lab's tmpfs was needed.
+    ground: Option<Arc<Ground>>,
+    second: Option<Second>,
     ending: bool,
 }
 
@@ -109,8 +110,6 @@ impl Keeper {
             signals,
             parent,
             own: PidFd::current()?,
-            own_pid_namespace: process::open_namespace(std::process::id() as i32, "pid")?,
-            rootless: netloom_kernel::mount::in_user_namespace(),
             held: BTreeMap::new(),
             values: BTreeMap::new(),
             nodes: BTreeMap::new(),
@@ -120,7 +119,8 @@ impl Keeper {
             jobs: Vec::new(),
             past: VecDeque::new(),
             helpers: BTreeMap::new(),
-            files: None,
+            ground: None,
+            second: None,
             ending: false,
         })
     }
@@ -226,27 +226,22 @@ impl Keeper {
 
     /// Ends every process of the lab and waits for them, so that whoever waits for the keeper finds nothing.
     fn end_everything(&mut self) {
-        for node in self.nodes.values() {
-            if let Some(init) = &node.init {
-                let _ = init.pidfd.signal(sig::KILL);
+        // Every process of a node ends with its first one, which waits until the others are collected.
+        process::forget_children_here();
+        for (pid, role) in &self.pids {
+            if !matches!(role, Role::Process(..)) {
+                let _ = process::kill(*pid, sig::KILL);
             }
-        }
-        let mut others: Vec<i32> = self.pids.keys().copied().collect();
-        others.sort_unstable();
-        for pid in others {
-            let _ = process::kill(pid, sig::KILL);
         }
         let deadline = Instant::now() + Duration::from_secs(5);
-        while !self.pids.is_empty() && Instant::now() < deadline {
-            while let Ok(Some((pid, _))) = process::reap() {
-                self.pids.remove(&pid);
-            }
-            if !self.pids.is_empty() {
-                let _ = poll(&[(self.signals.as_fd(), Interest::READ)], Some(Duration::from_millis(100)));
-                while let Ok(Some(_)) = self.signals.read() {}
-            }
+        let left = || deadline.saturating_duration_since(Instant::now());
+        for init in self.nodes.values().filter_map(|node| node.init.as_ref()) {
+            let _ = poll(&[(init.pidfd.as_fd(), Interest::READ)], Some(left()));
         }
-        if self.files.is_some() {
+        while process::has_children().unwrap_or(false) && !left().is_zero() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        if self.ground.is_some() {
             // Here it is mounted, and a mount point cannot be removed.
             let _ = netloom_kernel::mount::detach(&self.dir.join("fs"));
         }

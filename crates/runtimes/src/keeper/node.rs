@@ -1,23 +1,23 @@
 //! Nodes inside the keeper: their init, their processes, what becomes of both.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::sync::Arc;
 
 use indexmap::IndexMap;
 use netloom_kernel::netns::Netns;
-use netloom_kernel::process::{self, Exit, Namespaces, PidFd};
+use netloom_kernel::process::{self, Exit, PidFd};
 use netloom_kernel::signal::number as sig;
 use netloom_kernel::unix::Packets;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::serve::{Job, JobKind, copy};
+use super::serve::{Job, JobKind, Order, copy};
+use super::start::{self, Ground, Outcome, Started, Task};
 use super::{Keeper, millis};
 use crate::error::{Error, Result};
 use crate::files::Store;
 use crate::program::Told;
 use crate::protocol::{Helper, NodeRecord, NodeSpec, ProcessRecord, ProcessSpec};
-use crate::{init, program};
 
 /// What a child of the keeper is.
 #[derive(Debug)]
@@ -52,68 +52,97 @@ impl Node {
 }
 
 impl Keeper {
-    /// The lab's tmpfs; mounted first where it is not, where nobody else sees it.
-    fn store(&mut self) -> Result<&Store> {
-        if self.files.is_none() {
+    /// What nodes are started on; the lab's tmpfs is mounted first where it is not, where nobody else sees it.
+    fn ground(&mut self) -> Result<&Arc<Ground>> {
+        if self.ground.is_none() {
             let store = Store::new(self.dir.join("fs"));
             let program = store.mount_here()?;
-            self.files = Some((store, program));
+            self.ground = Some(Arc::new(Ground {
+                store,
+                program,
+                keeper: PidFd::current()?,
+                pid_namespace: process::open_namespace(std::process::id() as i32, "pid")?,
+                rootless: netloom_kernel::mount::in_user_namespace(),
+            }));
         }
-        let files = self.files.as_ref().map(|(store, _)| store);
-        files.ok_or_else(|| Error::Refused("the lab has no files".into()))
+        self.ground.as_ref().ok_or_else(|| Error::Refused("the lab has no files".into()))
     }
 
     pub(super) fn share(&mut self, files: BTreeMap<String, String>) -> Result<()> {
-        self.store()?.share(&files)
+        self.ground()?.store.share(&files)
     }
 
-    /// Populates a node that is not, and starts processes in it.
-    pub(super) fn start(&mut self, client: u64, id: u64, spec: NodeSpec, then: Vec<ProcessSpec>) -> Result<()> {
-        let name = spec.name.clone();
-        match self.nodes.get_mut(&name) {
-            // Its files are written already; what is run from now on gets this environment.
-            Some(node) if node.init.is_some() => node.spec = spec,
-            _ => self.make_init(spec)?,
+    /// Populates the nodes that are not, and starts processes in them.
+    pub(super) fn start_all(&mut self, orders: Vec<Order>) {
+        let mut tasks = Vec::with_capacity(orders.len());
+        for order in orders {
+            let (client, id) = (order.client, order.id);
+            match self.task(order) {
+                Ok(task) => tasks.push(task),
+                Err(error) => self.answer(client, id, Some(error.to_string()), Value::Null, Vec::new()),
+            }
         }
-        self.exec(client, id, &name, then);
-        Ok(())
+        let Some(ground) = self.ground.clone() else { return };
+        let clients: Vec<(u64, u64)> = tasks.iter().map(|task| (task.client, task.id)).collect();
+        match start::all(&ground, &mut self.second, tasks) {
+            Ok(outcomes) => outcomes.into_iter().for_each(|outcome| self.started(outcome)),
+            Err(error) => {
+                for (client, id) in clients {
+                    self.answer(client, id, Some(error.to_string()), Value::Null, Vec::new());
+                }
+            }
+        }
     }
 
-    /// Starts the init of a node and returns when the node is populated.
-    fn make_init(&mut self, spec: NodeSpec) -> Result<()> {
-        self.store()?;
-        let (Some((store, program)), Some(netns)) = (&self.files, self.held.get(&spec.name)) else {
-            return Err(Error::Refused(format!("the keeper holds no namespace {}", spec.name)));
+    fn task(&mut self, order: Order) -> Result<Task> {
+        self.ground()?;
+        let Order { client, id, spec, processes } = order;
+        let node = match self.nodes.get_mut(&spec.name) {
+            Some(Node { spec: old, init: Some(init), processes: running }) => {
+                let runs = |new: &ProcessSpec| running.get(&new.name).is_some_and(|process| process.exit.is_none());
+                if let Some(process) = processes.iter().find(|process| runs(process)) {
+                    return Err(Error::Refused(format!("{}: it runs already", process.name)));
+                }
+                // Its files are written already; what is run from now on gets this environment.
+                *old = spec.clone();
+                // Low descriptors: see `put_away`.
+                start::Node::Populated(PidFd::from(copy(init.pidfd.as_fd())?))
+            }
+            _ => match self.held.get(&spec.name) {
+                Some(netns) => start::Node::Bare(Netns::from_fd(copy(netns.as_fd())?)),
+                None => return Err(Error::Refused(format!("the keeper holds no namespace {}", spec.name))),
+            },
         };
-        // A low descriptor: see `put_away`.
-        let netns = Netns::from_fd(copy(netns.as_fd())?);
-        let init = init::Init { spec: &spec, store, netns: &netns, keeper: &self.own, program };
-        // The child writes here: it borrows this memory.
-        let failed = RefCell::new(None);
-        let child = process::run_child(Namespaces::PID, &|| {
-            let Err(error) = init.run();
-            failed.replace(Some(error.to_string()));
-            1
-        })?;
-        if let Some(reason) = failed.take() {
-            process::wait_child(child.pid, true)?;
-            return Err(Error::Refused(format!("{}: {reason}", spec.name)));
-        }
-        self.pids.insert(child.pid, Role::Init(spec.name.clone()));
-        let pidfd = PidFd::from(process::put_away(child.pidfd.into()));
-        let node = Node { spec: spec.clone(), init: Some(Init { pid: child.pid, pidfd }), processes: IndexMap::new() };
-        self.nodes.insert(spec.name, node);
-        Ok(())
+        Ok(Task { client, id, spec, node, processes })
     }
 
-    fn exec(&mut self, client: u64, id: u64, node: &str, specs: Vec<ProcessSpec>) {
+    /// Records what came of a task, and answers unless a program has yet to tell.
+    fn started(&mut self, outcome: Outcome) {
+        let Outcome { client, id, spec, init, started, refused } = outcome;
+        let name = spec.name.clone();
+        if let Some(child) = init {
+            self.pids.insert(child.pid, Role::Init(name.clone()));
+            let pidfd = PidFd::from(process::put_away(child.pidfd.into()));
+            let node = Node { spec, init: Some(Init { pid: child.pid, pidfd }), processes: IndexMap::new() };
+            self.nodes.insert(name.clone(), node);
+        }
         let (mut pipes, mut errors) = (Vec::new(), Vec::new());
-        for spec in specs {
-            match self.exec_one(node, &spec) {
-                Ok(Started::Runs) => {}
-                Ok(Started::Tells(pipe)) => pipes.push((spec.name, pipe)),
-                Ok(Started::Failed(why)) => errors.push(format!("{}: {}", spec.name, Told::parse(&why).text)),
-                Err(error) => errors.push(format!("{}: {error}", spec.name)),
+        errors.extend(refused.map(|error| error.to_string()));
+        for (process, started) in started {
+            let how = match started {
+                Ok((pid, how)) => {
+                    self.runs(&name, &process, pid);
+                    how
+                }
+                Err(error) => {
+                    errors.push(format!("{process}: {error}"));
+                    continue;
+                }
+            };
+            match how {
+                Started::Runs => {}
+                Started::Tells(pipe) => pipes.push((process, pipe)),
+                Started::Failed(why) => errors.push(format!("{process}: {}", Told::parse(&why).text)),
             }
         }
         let over = pipes.is_empty();
@@ -125,28 +154,14 @@ impl Keeper {
         }
     }
 
-    fn exec_one(&mut self, node_name: &str, spec: &ProcessSpec) -> Result<Started> {
-        let Some(Node { spec: node, init: Some(init), processes }) = self.nodes.get_mut(node_name) else {
-            return Err(Error::Refused(format!("{node_name} is not populated")));
-        };
-        if processes.get(&spec.name).is_some_and(|old| old.exit.is_none()) {
-            return Err(Error::Refused("it runs already".into()));
+    fn runs(&mut self, node: &str, process: &str, pid: i32) {
+        self.pids.insert(pid, Role::Process(node.into(), process.into()));
+        if let Some(Node { processes, .. }) = self.nodes.get_mut(node) {
+            let starts = processes.get(process).map_or(0, |old| old.starts) + 1;
+            let record = ProcessRecord { name: process.into(), pid, exit: None, asked: false, starts, since: millis() };
+            processes.insert(process.into(), record);
         }
-        let prepared = program::Prepared::new(spec, node)?;
-        let (pid, started) = if self.rootless {
-            fork_in_thread(&prepared, &init.pidfd)?
-        } else {
-            process::setns_here(&init.pidfd, Namespaces::PID)?;
-            let started = if prepared.waits() { fork(&prepared, &init.pidfd) } else { run(&prepared, &init.pidfd) };
-            process::setns_here(&self.own_pid_namespace, Namespaces::NONE)?;
-            started?
-        };
-        self.pids.insert(pid, Role::Process(node_name.into(), spec.name.clone()));
-        let starts = processes.get(&spec.name).map_or(0, |old| old.starts) + 1;
-        let record = ProcessRecord { name: spec.name.clone(), pid, exit: None, asked: false, starts, since: millis() };
-        processes.insert(spec.name.clone(), record);
-        self.emit(json!({ "event": "process-start", "node": node_name, "process": spec.name, "pid": pid }));
-        Ok(started)
+        self.emit(json!({ "event": "process-start", "node": node, "process": process, "pid": pid }));
     }
 
     /// A child of the keeper has ended.
@@ -286,47 +301,4 @@ impl Keeper {
             None => Err(Error::Refused(format!("the {} does not run", which.name()))),
         }
     }
-}
-
-/// What became of a program that was to be started.
-enum Started {
-    Runs,
-    /// Why it does not.
-    Failed(String),
-    /// It is not known yet: the pipe closes when it runs, or tells why it does not.
-    Tells(std::io::PipeReader),
-}
-
-/// Starts a program in the pid namespace that children go to, without a copy of the keeper.
-fn run(prepared: &program::Prepared, init: &PidFd) -> Result<(i32, Started)> {
-    // A low descriptor: see `put_away`.
-    let init = PidFd::from(copy(init.as_fd())?);
-    let last = prepared.last_descriptor().max(init.as_fd().as_raw_fd());
-    // The child writes here: it borrows this memory.
-    let failed = RefCell::new(None);
-    let child = process::run_child(Namespaces::NONE, &|| {
-        let separate = process::own_descriptors_here(last);
-        failed.replace(Some(separate.map_or_else(|e| e.to_string(), |()| prepared.become_here(&init, &[]))));
-        127
-    })?;
-    Ok((child.pid, failed.take().map_or(Started::Runs, Started::Failed)))
-}
-
-/// Forks a process that becomes the program when what it waits for is there.
-fn fork(prepared: &program::Prepared, init: &PidFd) -> Result<(i32, Started)> {
-    let (reader, writer) = std::io::pipe().map_err(|e| netloom_kernel::Error::os("make a pipe", e))?;
-    let pid = process::fork_among_threads(|| prepared.run(init, &writer))?;
-    Ok((pid, Started::Tells(process::put_away(reader.into()).into())))
-}
-
-/// [`fork`] into the pid namespace of `init`. Back into the machine's own there is no way without root; but which one children
-/// are born in is a property of the thread, and this one ends.
-fn fork_in_thread(prepared: &program::Prepared, init: &PidFd) -> Result<(i32, Started)> {
-    std::thread::scope(|scope| {
-        let thread = scope.spawn(|| {
-            process::setns_here(init, Namespaces::PID)?;
-            fork(prepared, init)
-        });
-        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-    })
 }

@@ -38,14 +38,29 @@ struct Seed {
 /// A path has at most 4096 bytes (`PATH_MAX`); so has what went wrong.
 const ORDER: usize = 8192;
 
-/// Plants the seed of the next keeper that [`Keeper::spawn`] makes. It ends with this process when it never comes to that.
+/// A planted seed. When this is dropped and the seed did not become a keeper, it is taken back.
+#[derive(Debug)]
+#[must_use = "the seed goes with it"]
+pub struct Planted(());
+
+impl Drop for Planted {
+    fn drop(&mut self) {
+        if let Some(Seed { socket, pid }) = SEED.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            // It waits for an order that cannot come any more.
+            drop(socket);
+            let _ = process::wait_child(pid, true);
+        }
+    }
+}
+
+/// Plants the seed of the next keeper that [`Keeper::spawn`] makes.
 ///
 /// # Errors
 /// `EAGAIN` at the limit of processes.
-pub fn plant(hooks: Hooks) -> Result<()> {
+pub fn plant(hooks: Hooks) -> Result<Planted> {
     let seed = Seed::new(hooks)?;
     *SEED.lock().unwrap_or_else(PoisonError::into_inner) = Some(seed);
-    Ok(())
+    Ok(Planted(()))
 }
 
 impl Seed {

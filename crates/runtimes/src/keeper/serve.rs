@@ -12,7 +12,7 @@ use super::{Connection, Keeper, PAST, millis};
 use crate::client::{encode, read_spilled, spill};
 use crate::error::{Error, Result};
 use crate::program::Told;
-use crate::protocol::{Answer, Envelope, PACKET, RECEIVE, Request};
+use crate::protocol::{Answer, Envelope, NodeSpec, PACKET, ProcessSpec, RECEIVE, Request};
 
 /// A request that waits for something.
 #[derive(Debug)]
@@ -22,6 +22,15 @@ pub(super) struct Job {
     pub(super) kind: JobKind,
     pub(super) deadline: Option<Instant>,
     pub(super) errors: Vec<String>,
+}
+
+/// A node to be started.
+#[derive(Debug)]
+pub(super) struct Order {
+    pub(super) client: u64,
+    pub(super) id: u64,
+    pub(super) spec: NodeSpec,
+    pub(super) processes: Vec<ProcessSpec>,
 }
 
 #[derive(Debug)]
@@ -45,46 +54,57 @@ impl Job {
 
 impl Keeper {
     pub(super) fn read_client(&mut self, id: u64) {
+        let mut orders = Vec::new();
         // A client may have sent many requests; the others wait for their turn.
         for _ in 0..32 {
-            let Some(client) = self.clients.get_mut(&id) else {
-                return;
-            };
-            let received = match client.socket.receive(RECEIVE) {
-                Ok(received) if received.is_end() => {
-                    client.gone = true;
-                    return;
-                }
-                Ok(received) => received,
-                Err(error) if error.errno() == Some(11) => return,
-                Err(_) => {
-                    client.gone = true;
-                    return;
-                }
-            };
-            let mut fds = received.fds;
-            let envelope: Result<Envelope> = match serde_json::from_slice(&received.bytes) {
-                Ok(Envelope { file: true, .. }) if !fds.is_empty() => read_spilled(fds.remove(0)),
-                Ok(envelope) => Ok(envelope),
-                Err(error) => Err(Error::Protocol(error.to_string())),
-            };
-            match envelope {
-                Ok(Envelope { id: request_id, request: Some(request), .. }) => {
-                    match self.handle(id, request_id, request, fds) {
-                        Ok(Some((value, fds))) => self.answer(id, request_id, None, value, fds),
-                        Ok(None) => {}
-                        Err(error) => self.answer(id, request_id, Some(error.to_string()), Value::Null, Vec::new()),
-                    }
-                }
-                Ok(_) | Err(_) => {
-                    self.log("a request could not be read");
-                    if let Some(client) = self.clients.get_mut(&id) {
-                        client.gone = true;
-                    }
-                    return;
-                }
+            if !self.read_request(id, &mut orders) {
+                break;
             }
         }
+        self.start_all(orders);
+    }
+
+    /// Reads one request and does what it says, but for nodes to be started: those are put into `orders`, until something else is asked
+    /// for. False when there is none.
+    fn read_request(&mut self, id: u64, orders: &mut Vec<Order>) -> bool {
+        let Some(client) = self.clients.get_mut(&id) else {
+            return false;
+        };
+        let received = match client.socket.receive(RECEIVE) {
+            Ok(received) if received.is_end() => {
+                client.gone = true;
+                return false;
+            }
+            Ok(received) => received,
+            Err(error) if error.errno() == Some(11) => return false,
+            Err(_) => {
+                client.gone = true;
+                return false;
+            }
+        };
+        let mut fds = received.fds;
+        let envelope: Result<Envelope> = match serde_json::from_slice(&received.bytes) {
+            Ok(Envelope { file: true, .. }) if !fds.is_empty() => read_spilled(fds.remove(0)),
+            Ok(envelope) => Ok(envelope),
+            Err(error) => Err(Error::Protocol(error.to_string())),
+        };
+        match envelope {
+            Ok(Envelope { id: request_id, request: Some(request), .. }) => {
+                match self.handle(id, request_id, request, fds, orders) {
+                    Ok(Some((value, fds))) => self.answer(id, request_id, None, value, fds),
+                    Ok(None) => {}
+                    Err(error) => self.answer(id, request_id, Some(error.to_string()), Value::Null, Vec::new()),
+                }
+            }
+            Ok(_) | Err(_) => {
+                self.log("a request could not be read");
+                if let Some(client) = self.clients.get_mut(&id) {
+                    client.gone = true;
+                }
+                return false;
+            }
+        }
+        true
     }
 
     /// Does what is asked; `None` when the answer comes later.
@@ -95,7 +115,13 @@ impl Keeper {
         id: u64,
         request: Request,
         fds: Vec<OwnedFd>,
+        orders: &mut Vec<Order>,
     ) -> Result<Option<(Value, Vec<OwnedFd>)>> {
+        // What is asked twice of one node is done one after the other.
+        let waits = |order: &Order| matches!(&request, Request::Start { node, .. } if node.name != order.spec.name);
+        if !orders.iter().all(waits) {
+            self.start_all(std::mem::take(orders));
+        }
         let refuse = |text: String| Err(Error::Refused(text));
         let done = |value: Value| Ok(Some((value, Vec::new())));
         match request {
@@ -142,7 +168,7 @@ impl Keeper {
                 done(Value::Null)
             }
             Request::Start { node, processes } => {
-                self.start(client, id, node, processes)?;
+                orders.push(Order { client, id, spec: node, processes });
                 Ok(None)
             }
             Request::Signal { node, process, signal } => {
