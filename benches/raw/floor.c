@@ -1,11 +1,14 @@
 // The floor: the least a program has to do to hold a ring of N nodes in network namespaces.
 //
-//   floor N [populated]
+//   floor N idle|populated|dressed
 //
 // idle       a network namespace per node, a veth to the next one made in place, lo and links up,
 //            a /30 on both ends. Nothing on disk, nothing mounted: the namespaces live by their fds.
 // populated  the same, and each node has pid, uts, ipc and mount namespaces of its own, a hostname, and
 //            one process (sleep) with the environment that a node's processes have.
+// dressed    the same, and each node has what netloom gives it: /etc an overlay, /run, /tmp and /var/log its own,
+//            /proc and /sys mounted anew, a first process beside the one it runs. What it takes to stop
+//            these processes is what it takes to stop those of a lab, whoever does it.
 //
 // Prints `up`, waits for a line on standard input, takes everything down and prints `down` with the
 // seconds until the processes had ended and until the call was over. What the kernel does after that
@@ -14,11 +17,31 @@
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
+
+static int dressed;
+static char store[] = "/tmp/floor-XXXXXX"; // a tmpfs, seen by this program only
+
+static void dress(const char *name) {
+  const char *own[] = {"run", "tmp", "log", "etc", "work"}, *over[] = {"/run", "/tmp", "/var/log"};
+  if (chdir(store) || mkdir(name, 0755) || chdir(name)) _exit(104);
+  for (int i = 0; i < 5; i++)
+    if (mkdir(own[i], 0755)) _exit(105);
+  if (mount("overlay", "/etc", "overlay", 0, "lowerdir=/etc,upperdir=etc,workdir=work")) _exit(106);
+  for (int i = 0; i < 3; i++)
+    if (mount(own[i], over[i], 0, MS_BIND, 0)) _exit(107);
+  if (mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, 0)) _exit(108);
+  if (mount("sysfs", "/sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, 0)) _exit(109);
+  if (chdir("/")) _exit(110);
+  pid_t second = fork();
+  if (second < 0) _exit(111);
+}
 
 static int child(void *name) {
   if (mount(0, "/", 0, MS_REC | MS_PRIVATE, 0)) _exit(101);
   if (sethostname(name, strlen(name))) _exit(102);
+  if (dressed) dress(name);
   char *environment[] = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
                          "HOME=/root", "USER=root", "LOGNAME=root", "LANG=C.UTF-8", 0};
   execle("/bin/sleep", "sleep", "infinity", (char *)0, environment);
@@ -26,10 +49,16 @@ static int child(void *name) {
 }
 
 int main(int argc, char **argv) {
-  int n = argc > 1 ? atoi(argv[1]) : 0, populated = argc > 2;
-  if (n < 3) {
-    fprintf(stderr, "usage: floor N [populated], N at least 3\n");
+  int n = argc == 3 ? atoi(argv[1]) : 0;
+  dressed = n && !strcmp(argv[2], "dressed");
+  int populated = dressed || (n && !strcmp(argv[2], "populated"));
+  if (n < 3 || (!populated && strcmp(argv[2], "idle"))) {
+    fprintf(stderr, "usage: floor N idle|populated|dressed, N at least 3\n");
     return 2;
+  }
+  if (dressed) {
+    if (unshare(CLONE_NEWNS) || mount(0, "/", 0, MS_REC | MS_PRIVATE, 0)) die("unshare");
+    if (!mkdtemp(store) || mount("tmpfs", store, "tmpfs", 0, 0)) die(store);
   }
   struct rlimit files = {2 * n + 64, 2 * n + 64}, had;
   getrlimit(RLIMIT_NOFILE, &had);
@@ -97,5 +126,6 @@ int main(int argc, char **argv) {
   for (int i = 0; i < n; i++) close(ns[i]);
   double d2 = now();
   printf("down %.6f processes %.6f\n", d2 - d0, d1 - d0);
+  if (dressed && (umount(store) || rmdir(store))) die(store);
   return 0;
 }

@@ -94,7 +94,7 @@ const ROWS: &[Definition] = &[
     row("create", "down of {n} idle nodes: last veth gone", "netloom.idle.links-gone", ("the floor", "floor.idle.links-gone"), Goal::RatioAtMost(1.5)),
     row("create", "down of {n} idle nodes: namespaces gone", "netloom.idle.namespaces-gone", ("the floor", "floor.idle.namespaces-gone"), Goal::RatioAtMost(1.5)),
     row("create", "down of {n} idle nodes: last veth gone", "netloom.idle.links-gone", ("mininet 2.3", "mininet.down"), Goal::FasterBy(50.0)),
-    row("create", "down of {n} populated nodes: the call", "netloom.populated.down", ("the floor, which stops one process a node", "floor.populated.down"), Goal::BeyondAtMost(0.010)),
+    row("create", "down of {n} populated nodes: the call", "netloom.populated.down", ("the floor, which stops the same processes", "floor.dressed.down"), Goal::BeyondAtMost(0.010)),
     row("ring300", "up, ring of 300 idle nodes", "netloom.300.up", ("the floor", "floor.300.up"), Goal::Report),
     alone("ring300", "up, ring of 300 idle nodes (containerlab on Docker: 64 s)", "netloom.300.up", Unit::Seconds, Goal::AtMost(0.4)),
     alone("ring300", "down of 300 idle nodes (containerlab on Docker: 19.5 s)", "netloom.300.down", Unit::Seconds, Goal::AtMost(0.1)),

@@ -63,9 +63,10 @@ fn create(bench: &Bench, samples: &mut Samples) {
     let n = bench.nodes;
     for round in 0..bench.rounds {
         let mut sides = vec![
-            side("floor, idle", |samples| floor_ring(bench, samples, n, false, "floor.idle")),
+            side("floor, idle", |samples| floor_ring(bench, samples, n, "idle", "floor.idle")),
             side("netloom, idle", |samples| netloom_ring(bench, samples, n, Nodes::Idle, "netloom.idle")),
-            side("floor, populated", |samples| floor_ring(bench, samples, n, true, "floor.populated")),
+            side("floor, populated", |samples| floor_ring(bench, samples, n, "populated", "floor.populated")),
+            side("floor, dressed", |samples| floor_ring(bench, samples, n, "dressed", "floor.dressed")),
             side("netloom, populated", |samples| {
                 netloom_ring(bench, samples, n, Nodes::Populated, "netloom.populated")
             }),
@@ -84,24 +85,19 @@ fn ring300(bench: &Bench, samples: &mut Samples) {
             round,
             samples,
             &[
-                side("floor, 300", |samples| floor_ring(bench, samples, 300, false, "floor.300")),
+                side("floor, 300", |samples| floor_ring(bench, samples, 300, "idle", "floor.300")),
                 side("netloom, 300", |samples| netloom_ring(bench, samples, 300, Nodes::Idle, "netloom.300")),
             ],
         );
     }
 }
 
-fn floor(bench: &Bench, n: usize, populated: bool) -> anyhow::Result<(Holder, f64)> {
-    let mut command = Command::new(bench.raw.join("floor"));
-    command.arg(n.to_string());
-    if populated {
-        command.arg("populated");
-    }
-    Holder::start(&mut command)
+fn floor(bench: &Bench, n: usize, kind: &str) -> anyhow::Result<(Holder, f64)> {
+    Holder::start(Command::new(bench.raw.join("floor")).args([&n.to_string(), kind]))
 }
 
-fn floor_ring(bench: &Bench, samples: &mut Samples, n: usize, populated: bool, series: &str) -> anyhow::Result<()> {
-    let (mut floor, up) = floor(bench, n, populated)?;
+fn floor_ring(bench: &Bench, samples: &mut Samples, n: usize, kind: &str, series: &str) -> anyhow::Result<()> {
+    let (mut floor, up) = floor(bench, n, kind)?;
     samples.add(&format!("{series}.up"), up);
     let witness = Witness::place(bench, floor.pid())?.watch()?;
     let start = Instant::now();
@@ -232,11 +228,12 @@ impl Pair {
 
 fn wire(bench: &Bench, samples: &mut Samples) {
     let result = (|| -> anyhow::Result<()> {
-        let (floor, _) = floor(bench, 3, false)?;
+        let (floor, _) = floor(bench, 3, "idle")?;
         let (lab, _) = Lab::up(bench, "bench-wire", &ring(3, Nodes::Idle))?;
         let raw = pair(floor.pid())?;
         let ours = pair(lab.keeper()?)?;
-        for round in 0..bench.rounds {
+        // A second of TCP tells little: what else the machine does shows in it.
+        for round in 0..3 * bench.rounds {
             let measure = |name: &'static str, pair: &Pair, samples: &mut Samples| {
                 let rtt = pair.value(&bench.raw, "rtt", "10000", "median")?;
                 samples.add(&format!("{name}.rtt"), rtt);
@@ -324,7 +321,7 @@ fn memory(bench: &Bench, samples: &mut Samples) {
             &[
                 side("floor, memory", |samples| {
                     let before = machine::available_memory()?;
-                    let (mut held, _) = floor(bench, IDLE, false)?;
+                    let (mut held, _) = floor(bench, IDLE, "idle")?;
                     let used = before - machine::available_memory()?;
                     samples.add("floor.memory.idle", used / IDLE as f64);
                     held.tell("down")?;
