@@ -25,7 +25,7 @@ pub(crate) fn run(context: &Context, args: &Apply) -> Result<Exit> {
         Err(netloom_engine::Error::NotUp { .. }) if !args.dry_run => {
             context.terminal.say(Style::Dim.paint(format!("  {instance} is not up yet")));
             netloom_engine::enter_rootless()?;
-            netloom_engine::prepare()?;
+            let _prepared = netloom_engine::prepare()?;
             let up = netloom_cli::lab::Up { lab: args.lab.clone(), admission: args.admission.clone(), dry_run: false };
             return super::up::run(context, &up);
         }
