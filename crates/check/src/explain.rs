@@ -5,7 +5,7 @@
 
 use std::net::IpAddr;
 
-use netloom_api::link::{AclAction, AclProtocol, AclRule};
+use netloom_api::link::AclAction;
 use netloom_api::node::NodeKind;
 use netloom_api::test::{Proto, Target};
 use netloom_api::values::{EndRef, HostName, NodeName};
@@ -15,6 +15,7 @@ use netloom_plan::desired::{EndPlan, LinkPlan, Plan};
 use serde::Serialize;
 
 use crate::error::Result;
+use crate::expect::acl::speaks_of;
 use crate::resolve;
 
 /// A packet has been everywhere by then.
@@ -284,7 +285,7 @@ fn cross(lab: &Lab, segments: &[Segment<'_>], packet: &Packet, hops: &mut Vec<Ho
 
 /// What a node's own list says of a packet; `None` where it has none or none of its rules speaks of it, and where the switch applies it.
 fn judge(link: &LinkPlan, end: &EndPlan, direction: Direction, packet: &Packet) -> Option<Ruling> {
-    let acl = end.acl.as_ref().filter(|acl| link.stitch.is_none() || !acl.fits_switch())?;
+    let acl = end.acl.as_ref().filter(|acl| !link.judges(acl))?;
     let rules = if direction == Direction::In { &acl.ingress } else { &acl.egress };
     if rules.is_empty() {
         return None;
@@ -293,21 +294,11 @@ fn judge(link: &LinkPlan, end: &EndPlan, direction: Direction, packet: &Packet) 
     if packet.reply && acl.stateful {
         return ruling(None, netloom_kernel::nft::access::REPLIES.into(), true);
     }
-    let index = rules.iter().position(|rule| speaks_of(rule, packet))?;
-    ruling(Some(index), rules[index].to_string(), rules[index].action == AclAction::Allow)
-}
-
-fn speaks_of(rule: &AclRule, packet: &Packet) -> bool {
-    let protocol = match rule.protocol {
-        AclProtocol::Any => true,
-        AclProtocol::Tcp => packet.protocol == 6,
-        AclProtocol::Udp => packet.protocol == 17,
-        AclProtocol::Icmp => matches!(packet.protocol, 1 | 58),
-        AclProtocol::Ospf | AclProtocol::Gre | AclProtocol::Esp | AclProtocol::Sctp => false,
+    let proto = match packet.protocol {
+        6 => Proto::Tcp(packet.target_port),
+        17 => Proto::Udp(packet.target_port),
+        _ => Proto::Icmp,
     };
-    let port = rule.ports.is_none_or(|(first, last)| (first..=last).contains(&packet.target_port));
-    protocol
-        && port
-        && rule.from.is_none_or(|net| net.contains(&packet.source))
-        && rule.to.is_none_or(|net| net.contains(&packet.target))
+    let index = rules.iter().position(|rule| speaks_of(rule, proto, &[packet.source], packet.target))?;
+    ruling(Some(index), rules[index].to_string(), rules[index].action == AclAction::Allow)
 }

@@ -6,7 +6,6 @@ use netloom_api::values::NodeName;
 use netloom_kernel::netns::Netns;
 use netloom_kernel::nft::access::{self, Action, Entry, List, Way};
 use netloom_kernel::nft::{Nft, TABLE, TableFamily};
-use netloom_plan::desired::{AclPlan, LinkPlan};
 
 use crate::error::{Error, Result};
 use crate::lab::{AclCounter, Direction};
@@ -44,15 +43,10 @@ pub(crate) fn present(netns: &Netns, ends: &[End<'_>]) -> Result<bool> {
     Ok(tables.iter().any(|(family, name)| *family == TableFamily::Inet as u8 && name == TABLE))
 }
 
-/// The rules of an end of this link are flows.
-pub(crate) fn on_switch(link: &LinkPlan, acl: &AclPlan) -> bool {
-    link.stitch.is_some() && acl.fits_switch()
-}
-
 fn lists(ends: &[End<'_>]) -> Vec<List> {
     let mut lists = Vec::new();
     for end in ends {
-        let Some(acl) = end.this.acl.as_ref().filter(|acl| !on_switch(end.link, acl)) else { continue };
+        let Some(acl) = end.this.acl.as_ref().filter(|acl| !end.link.judges(acl)) else { continue };
         for (way, rules) in [(Way::In, &acl.ingress), (Way::Out, &acl.egress)] {
             // A way without rules lets everything pass: no list is needed.
             if !rules.is_empty() {

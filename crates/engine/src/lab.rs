@@ -467,7 +467,7 @@ impl Lab {
                 all.push(Vec::new());
                 continue;
             };
-            all.push(match link.stitch.as_ref().filter(|_| acl::on_switch(link, acl)) {
+            all.push(match link.stitch.as_ref().filter(|_| link.judges(acl)) {
                 Some(stitch) => {
                     let port = &stitch.ends[usize::from(link.ends[0].end() != *end)];
                     switches.of(&mut self.client(), port, acl)?

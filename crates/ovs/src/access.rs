@@ -22,13 +22,12 @@ use std::fmt;
 
 use ipnet::IpNet;
 use netloom_openflow::action::{Ct, Zone};
-use netloom_openflow::client::{Client, ClientError};
+use netloom_openflow::client::Client;
 use netloom_openflow::flow::FlowFilter;
-use netloom_openflow::multipart::{Reply, Request};
 use netloom_openflow::{Action, Field, FlowMod, Instruction, Match, Subfield};
 
 use crate::error::Result;
-use crate::flows::Desired;
+use crate::flows::{Desired, flows};
 
 /// Where a packet begins to be judged.
 const LEAVING: [u8; 2] = [10, 20];
@@ -163,7 +162,8 @@ pub struct Counted {
 }
 
 /// Asks what the lines of a port's lists have counted, in order. A line whose addresses are of two IP versions matches nothing, and is not
-/// among them. A switch adds what its datapath counted from time to time: see [`crate::flows::counters`].
+/// among them. A switch adds what its datapath counted from time to time (ovs-vswitchd.conf.db(5),
+/// `max-revalidator`: 500 ms).
 ///
 /// # Errors
 /// [`crate::Error::OpenFlow`] when the switch cannot be reached or does not answer.
@@ -171,10 +171,7 @@ pub fn counted(client: &Client, port: u32) -> Result<Vec<Counted>> {
     let mut all: BTreeMap<(Way, Option<usize>), Counted> = BTreeMap::new();
     for (way, table, by) in [(Way::In, ENTERING[1], Field::REG0), (Way::Out, LEAVING[1], Field::IN_PORT)] {
         let filter = FlowFilter { table, matches: Match::any().with(by, port), ..FlowFilter::default() };
-        let Reply::Flow(flows) = client.ask(Request::Flow(filter))? else {
-            return Err(ClientError::Unexpected { what: "the request for its flows" }.into());
-        };
-        for flow in flows {
+        for flow in flows(client, filter)? {
             let Some((_, line)) = line(flow.table, flow.priority) else { continue };
             let count = all.entry((way, line)).or_insert(Counted { way, line, packets: 0, bytes: 0 });
             count.packets += flow.packets.unwrap_or(0);

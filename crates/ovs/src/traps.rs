@@ -8,7 +8,7 @@ use std::fmt;
 use netloom_openflow::group::{GroupDesc, GroupKind};
 use netloom_ovsdb::codec::Malformed;
 use netloom_ovsdb::vswitch::{Bridge, Interface, OpenVSwitch, Port};
-use netloom_ovsdb::{Monitor, Ref, Snapshot};
+use netloom_ovsdb::{Ref, Snapshot};
 
 /// What the kernel says of an interface.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -57,12 +57,6 @@ impl fmt::Display for Trap {
     }
 }
 
-/// What a client must monitor for [`find`].
-#[must_use]
-pub fn monitor() -> Monitor {
-    Monitor::Nothing.with::<OpenVSwitch>().with::<Bridge>().with::<Port>().with::<Interface>()
-}
-
 /// What IP and the tunnel's headers take of a packet, in bytes, over IPv4: VXLAN (RFC 7348) and Geneve (RFC 8926, without options) with the inner
 /// Ethernet header 14, their own 8, UDP 8, IP 20; GRE (RFC 2890, with key) 14, 8 and 20.
 fn overhead(kind: &str) -> Option<u32> {
@@ -73,7 +67,7 @@ fn overhead(kind: &str) -> Option<u32> {
     }
 }
 
-/// Looks for all of them. `card` is asked for interfaces by name, `groups` are those of each bridge.
+/// Looks for all of them, in what a client has that monitors [`Bridges::monitor`](crate::bridge::Bridges::monitor). `card` is asked for interfaces by name, `groups` are those of each bridge.
 ///
 /// # Errors
 /// [`Malformed`] when the database is not of ovs-vswitchd's schema.

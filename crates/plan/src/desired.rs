@@ -188,6 +188,13 @@ pub struct LinkPlan {
     pub stitch: Option<Stitch>,
 }
 
+impl LinkPlan {
+    /// A switch applies such rules of an end, and not the node.
+    pub fn judges(&self, acl: &AclPlan) -> bool {
+        self.stitch.is_some() && acl.fits_switch()
+    }
+}
+
 /// A link on Open vSwitch: each end is a veth into the namespace of its host, where the other half is a port.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stitch {

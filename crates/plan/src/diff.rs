@@ -172,8 +172,7 @@ fn switches(out: &mut Vec<Change>, old: Option<&FabricPlan>, new: Option<&Fabric
             }
             Some(_) => {}
         }
-        let export = |plan: Option<&FabricPlan>| plan.map(|plan| plan.export.clone()).unwrap_or_default();
-        if before.contains_key(host) && export(old) != export(new) {
+        if before.contains_key(host) && old.map(|old| &old.export) != new.map(|new| &new.export) {
             push(out, Action::Change, Subject::Switch(host.clone()), "what it tells collectors");
         }
     }

@@ -69,9 +69,10 @@ pub(crate) fn plan(
         let vni = allocation.vnis.get(&link.id).copied();
         link.stitch = Some(Stitch { vni, ends });
     }
-    let stateful = |end: &&EndPlan| end.acl.as_ref().is_some_and(|acl| acl.stateful && acl.fits_switch());
-    let ends = links.iter().filter(|link| link.stitch.is_some()).flat_map(|link| &link.ends);
-    let remember: BTreeSet<&NodeName> = ends.filter(stateful).map(|end| &end.node).collect();
+    let stateful =
+        |link: &LinkPlan, end: &EndPlan| end.acl.as_ref().is_some_and(|acl| acl.stateful && link.judges(acl));
+    let ends = links.iter().flat_map(|link| link.ends.iter().filter(|end| stateful(link, end)));
+    let remember: BTreeSet<&NodeName> = ends.map(|end| &end.node).collect();
     allocation.zones = lowest_free(remember.iter().copied(), &previous.zones);
     let mut hosts = IndexMap::new();
     for host in named {

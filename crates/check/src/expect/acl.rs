@@ -156,9 +156,11 @@ impl Risen {
 
 /// Whether a rule speaks of a probe from any of `sources` to `target`.
 pub fn matches(rule: &str, proto: Proto, sources: &[IpAddr], target: IpAddr) -> bool {
-    let Ok(rule) = rule.parse::<AclRule>() else {
-        return false;
-    };
+    rule.parse::<AclRule>().is_ok_and(|rule| speaks_of(&rule, proto, sources, target))
+}
+
+/// [`matches`], of a rule that was read.
+pub(crate) fn speaks_of(rule: &AclRule, proto: Proto, sources: &[IpAddr], target: IpAddr) -> bool {
     let (protocol, port) = match proto {
         Proto::Icmp | Proto::Icmp6 => (AclProtocol::Icmp, None),
         Proto::Tcp(p) => (AclProtocol::Tcp, Some(p)),

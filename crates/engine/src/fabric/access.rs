@@ -12,7 +12,7 @@ use netloom_plan::desired::{AclPlan, EndPlan, LinkPlan, StitchEnd};
 use netloom_runtimes::client::Client;
 
 use super::{daemons, stitched};
-use crate::acl::{on_switch, protocols};
+use crate::acl::protocols;
 use crate::error::{Error, Result};
 use crate::lab::{AclCounter, Direction};
 use crate::topology::Topology;
@@ -22,7 +22,7 @@ pub(super) fn lists(topology: &Topology<'_>, host: &HostName) -> Vec<Lists> {
     let mut all = Vec::new();
     for (link, stitch) in stitched(topology) {
         for (end, port) in link.ends.iter().zip(&stitch.ends) {
-            if let Some(acl) = end.acl.as_ref().filter(|acl| port.host == *host && on_switch(link, acl)) {
+            if let Some(acl) = end.acl.as_ref().filter(|acl| port.host == *host && link.judges(acl)) {
                 all.push(list(topology, link, end, port, acl));
             }
         }

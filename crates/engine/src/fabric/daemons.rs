@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use netloom_api::values::HostName;
 use netloom_openflow::client::Options;
+use netloom_ovs::bridge::Bridges;
 use netloom_ovs::control::Control;
-use netloom_ovsdb::{Client as Database, Config, Monitor, Operation, Snapshot, vswitch};
+use netloom_ovsdb::{Client as Database, Config, Operation, Snapshot, vswitch};
 use netloom_runtimes::client::Client;
 use netloom_runtimes::protocol::{NodeSpec, ProcessSpec};
 
@@ -141,14 +142,7 @@ impl Switch {
         let root = client.target(&space(host))?.root();
         let socket = root.join(&RUN[1..]).join("db.sock");
         wait_for(&socket, host, DAEMONS[0])?;
-        let tables = Monitor::tables([])
-            .with::<vswitch::OpenVSwitch>()
-            .with::<vswitch::Bridge>()
-            .with::<vswitch::Port>()
-            .with::<vswitch::Interface>()
-            .with::<vswitch::SFlow>()
-            .with::<vswitch::NetFlow>()
-            .with::<vswitch::Ipfix>();
+        let tables = Bridges::monitor().with::<vswitch::SFlow>().with::<vswitch::NetFlow>().with::<vswitch::Ipfix>();
         let mut config = Config::new(netloom_ovsdb::Remote::Unix(socket), vswitch::DATABASE).monitor(tables);
         config.patience = APPLIED;
         let database = Database::connect(config).map_err(|e| Error::step(DAEMONS[0], e))?;

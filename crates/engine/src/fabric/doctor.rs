@@ -9,8 +9,9 @@ use netloom_kernel::ethtool::{self, Offload};
 use netloom_kernel::netns::Netns;
 use netloom_kernel::rtnl::{Link, Rtnl};
 use netloom_openflow::client::{Client as OpenFlow, Options as OpenFlowOptions, Remote};
-use netloom_openflow::group::{ALL_GROUPS, GroupDesc};
-use netloom_openflow::multipart::{Reply, Request};
+use netloom_openflow::group::GroupDesc;
+use netloom_ovs::bridge::Bridges;
+use netloom_ovs::flows;
 use netloom_ovs::traps::{self, Card};
 pub use netloom_ovs::traps::{Kind, Trap};
 use netloom_ovsdb::{Client as Database, Config, Snapshot, vswitch};
@@ -84,7 +85,8 @@ fn own(run: &Path) -> Option<SwitchHealth> {
     let socket = run.join("db.sock");
     std::os::unix::net::UnixStream::connect(&socket).ok()?;
     Some(look("this machine".into(), || {
-        let mut config = Config::new(netloom_ovsdb::Remote::Unix(socket), vswitch::DATABASE).monitor(traps::monitor());
+        let mut config =
+            Config::new(netloom_ovsdb::Remote::Unix(socket), vswitch::DATABASE).monitor(Bridges::monitor());
         config.patience = PATIENCE;
         let snapshot = Database::connect(config)?.snapshot();
         let links = links(&Netns::current()?)?;
@@ -153,9 +155,7 @@ fn groups(run: &Path, snapshot: &Snapshot) -> netloom_ovs::Result<BTreeMap<Strin
         let options =
             OpenFlowOptions { connect_timeout: PATIENCE, request_timeout: PATIENCE, ..OpenFlowOptions::default() };
         let client = OpenFlow::connect(remote, options)?;
-        if let Reply::GroupDesc(groups) = client.ask(Request::GroupDesc(ALL_GROUPS))? {
-            all.insert(bridge, groups);
-        }
+        all.insert(bridge, flows::groups(&client)?);
     }
     Ok(all)
 }

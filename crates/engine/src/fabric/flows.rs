@@ -9,7 +9,6 @@ use netloom_plan::desired::{FabricPlan, TUNNEL_PORT};
 
 use super::rows::{UPLINK_PORT, Words};
 use super::{LAB, UNDERLAY, access, stitched};
-use crate::acl::on_switch;
 use crate::error::{Error, Result};
 use crate::topology::Topology;
 
@@ -38,7 +37,7 @@ pub(super) fn wanted(topology: &Topology<'_>, plan: &FabricPlan, host: &HostName
             .ends
             .iter()
             .zip(&stitch.ends)
-            .any(|(end, port)| port.host == *host && end.acl.as_ref().is_some_and(|acl| on_switch(link, acl)));
+            .any(|(end, port)| port.host == *host && end.acl.as_ref().is_some_and(|acl| link.judges(acl)));
         // `what` comes in and goes out of `port`, when the lists let it, with `last` done to it.
         let mut way = |what: Match, mut last: Vec<Action>, port: u32| {
             let plain = last.is_empty();

@@ -22,13 +22,14 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use netloom_ovsdb::vswitch::{self, Bridge, Interface, OpenVSwitch, Port};
-use netloom_ovsdb::{Client, Config, Monitor};
+use netloom_ovsdb::vswitch;
+use netloom_ovsdb::{Client, Config};
 
 pub use http::{Request, Server, request};
 pub use metrics::{METRICS, Metric};
 pub use netloom_ovsdb::Remote;
 
+use crate::bridge::Bridges;
 use crate::control::Control;
 use crate::error::Result;
 use crate::flows::{Owners, Space};
@@ -132,7 +133,7 @@ impl Exporter {
     /// # Errors
     /// [`Error::Ovsdb`](crate::Error::Ovsdb) when not even a thread can be started.
     pub fn start(options: Options) -> Result<Self> {
-        let tables = Monitor::Nothing.with::<OpenVSwitch>().with::<Bridge>().with::<Port>().with::<Interface>();
+        let tables = Bridges::monitor();
         let mut config = Config::new(options.db.clone(), vswitch::DATABASE).monitor(tables);
         config.patience = PATIENCE;
         let state = State {

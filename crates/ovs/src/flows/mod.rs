@@ -26,7 +26,6 @@ mod diff;
 mod install;
 mod normal;
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -217,12 +216,24 @@ struct Told {
 }
 
 fn dump(client: &Client) -> Result<Told> {
-    let flows = match client.ask(Request::Flow(FlowFilter::default()))? {
-        Reply::Flow(flows) => flows,
-        _ => return Err(ClientError::Unexpected { what: "the request for its flows" }.into()),
-    };
+    Ok(Told { flows: flows(client, FlowFilter::default())?, groups: groups(client)? })
+}
+
+/// The flows of a switch that fit a filter, whoever made them.
+pub(crate) fn flows(client: &Client, filter: FlowFilter) -> Result<Vec<FlowStats>> {
+    match client.ask(Request::Flow(filter))? {
+        Reply::Flow(flows) => Ok(flows),
+        _ => Err(ClientError::Unexpected { what: "the request for its flows" }.into()),
+    }
+}
+
+/// The groups of a switch, whoever made them.
+///
+/// # Errors
+/// [`Error::OpenFlow`] when the switch cannot be reached or does not answer.
+pub fn groups(client: &Client) -> Result<Vec<GroupDesc>> {
     match client.ask(Request::GroupDesc(ALL_GROUPS))? {
-        Reply::GroupDesc(groups) => Ok(Told { flows, groups }),
+        Reply::GroupDesc(groups) => Ok(groups),
         _ => Err(ClientError::Unexpected { what: "the request for its groups" }.into()),
     }
 }
@@ -232,39 +243,9 @@ fn dump(client: &Client) -> Result<Told> {
 /// # Errors
 /// [`Error::OpenFlow`] when the switch cannot be reached or does not answer.
 pub fn strangers(client: &Client, space: &Space) -> Result<Vec<FlowStats>> {
-    let mut flows = dump(client)?.flows;
+    let mut flows = flows(client, FlowFilter::default())?;
     flows.retain(|flow| space.read(flow.cookie).is_none());
     Ok(flows)
-}
-
-/// What the flows of one owner have counted.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Count {
-    /// How many flows.
-    pub flows: u64,
-    /// Packets that matched one of them.
-    pub packets: u64,
-    /// Their bytes.
-    pub bytes: u64,
-}
-
-/// What the flows of each owner have counted. Flows whose owner is not among those of `desired`, and those that are not ours, are left out.
-///
-/// A switch adds what its datapath counted from time to time (ovs-vswitchd.conf.db(5), `max-revalidator`: 500 ms).
-///
-/// # Errors
-/// As [`strangers`].
-pub fn counters(client: &Client, desired: &Desired) -> Result<BTreeMap<String, Count>> {
-    let mut counts: BTreeMap<String, Count> = BTreeMap::new();
-    for flow in dump(client)?.flows {
-        if let Some(owner) = desired.owner(flow.cookie) {
-            let count = counts.entry(owner.into()).or_default();
-            count.flows += 1;
-            count.packets += flow.packets.unwrap_or(0);
-            count.bytes += flow.bytes.unwrap_or(0);
-        }
-    }
-    Ok(counts)
 }
 
 /// What [`reconcile`] would do.

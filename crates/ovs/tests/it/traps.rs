@@ -6,6 +6,7 @@ use std::time::Duration;
 use netloom_kernel::netns::Netns;
 use netloom_openflow::multipart::{Reply, Request};
 use netloom_openflow::{Version, group};
+use netloom_ovs::bridge::Bridges;
 use netloom_ovs::traps::{self, Card, Kind};
 use netloom_ovsdb::{Client, Config, vswitch};
 use netloom_testkit::oracle::{eventually, run};
@@ -29,7 +30,7 @@ fn every_trap_is_found_and_its_remedy_ends_it() {
     ip("ip address add 192.0.2.1/24 dev br-phy");
     ip("ip link set br-phy up");
     let config = Config::new(format!("unix:{}", ovs.database_socket().display()).parse().unwrap(), vswitch::DATABASE);
-    let database = Client::connect(config.monitor(traps::monitor())).unwrap();
+    let database = Client::connect(config.monitor(Bridges::monitor())).unwrap();
 
     // What the kernel says, by its own tools.
     let card = |name: &str| {
